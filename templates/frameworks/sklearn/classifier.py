@@ -1,0 +1,70 @@
+"""The model: a small multi-layer perceptron, in scikit-learn."""
+
+import numpy as np
+from sklearn.neural_network import MLPClassifier
+
+from .dataset import Array, Dataset, balanced_weights
+from .settings import Settings
+
+
+def build(settings: Settings, seed: int) -> MLPClassifier:
+    """Return an untrained network. This is the place for an architecture of your own."""
+    return MLPClassifier(
+        hidden_layer_sizes=(64, 32),
+        solver="adam",
+        learning_rate_init=settings.learning_rate,
+        random_state=seed,
+    )
+
+
+class Classifier:
+    """A model whose weights travel as a list of arrays.
+
+    input_shape: the shape of one example's features, without the examples' axis.
+    num_classes: how many classes there are.
+    seed: of the initial weights.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], num_classes: int, seed: int = 0) -> None:
+        self.num_features = int(np.prod(input_shape))
+        self.classes = np.arange(num_classes)
+        self.network = self._untrained(Settings(), seed)
+
+    def _untrained(self, settings: Settings, seed: int) -> MLPClassifier:
+        """Return a network that has weights to read and replace.
+
+        Scikit-learn makes them in the first fit only, so it gets one blank example a class.
+        """
+        network = build(settings, seed).set_params(batch_size=len(self.classes))
+        blank = np.zeros((len(self.classes), self.num_features), dtype=np.float32)
+        network.partial_fit(blank, self.classes, classes=self.classes)
+        # The blank step must not linger in Adam's moments: the next call makes a new optimiser.
+        del network._optimizer
+        return network
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the weights, float32: each layer's coefficients, then the intercepts."""
+        return [array.copy() for array in (*self.network.coefs_, *self.network.intercepts_)]
+
+    def set_weights(self, weights: list[Array]) -> None:
+        """Put the weights in place; they must have the shapes of `get_weights`."""
+        layers = len(self.network.coefs_)
+        self.network.coefs_ = [array.copy() for array in weights[:layers]]
+        self.network.intercepts_ = [array.copy() for array in weights[layers:]]
+
+    def fit(self, dataset: Dataset, settings: Settings, seed: int) -> None:
+        """Train on the dataset, starting from the present weights and a fresh optimiser."""
+        weights = self.get_weights()
+        self.network = self._untrained(settings, seed)
+        self.network.set_params(batch_size=min(settings.batch_size, len(dataset)))
+        self.set_weights(weights)
+        features = dataset.features.reshape(len(dataset), -1)
+        sample_weight = balanced_weights(dataset.labels) if settings.balance_classes else None
+        # Each call is one pass over the examples, in mini-batches and in random order.
+        for _ in range(settings.epochs):
+            self.network.partial_fit(features, dataset.labels, sample_weight=sample_weight)
+
+    def predict(self, features: Array) -> Array:
+        """Return class probabilities, float32, shape (examples, num_classes)."""
+        flat = features.reshape(len(features), -1)
+        return np.asarray(self.network.predict_proba(flat), dtype=np.float32)

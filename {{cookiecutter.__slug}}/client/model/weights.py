@@ -1,0 +1,66 @@
+"""Model files in FEDn's layout: an npz with one array per weight under the keys "0", "1" and so on.
+
+This is what FEDn's helpers read and write (KerasHelper of 2021, numpyhelper of 0.33). They
+average whatever they get: a shorter list is cut off in silence and a wrong shape is broadcast.
+So every file is checked here, on the way in and on the way out.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from .dataset import Array
+from .errors import PackageError
+
+
+def load(path: Path, like: Sequence[Array]) -> list[Array]:
+    """Read the weights in `path`, which must match `like` in count, shape and dtype.
+
+    Raises `PackageError` when they do not, or when a value is not finite.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("not an npz archive")
+            keys = [str(index) for index in range(len(archive.files))]
+            if sorted(archive.files) != sorted(keys):
+                raise PackageError(
+                    f"{path}: expected arrays under the keys 0 to {len(like) - 1}, "
+                    f"found {', '.join(archive.files)}"
+                )
+            weights = [archive[key] for key in keys]
+    except FileNotFoundError:
+        raise PackageError(f"{path}: expected a model file, found none") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise PackageError(f"{path}: expected a model file (npz), found: {error}") from None
+    check(weights, like, where=str(path))
+    return weights
+
+
+def save(file: IO[bytes], weights: Sequence[Array], like: Sequence[Array]) -> None:
+    """Write `weights` to an open file after the same checks as `load`.
+
+    Stored, not compressed: trained weights hardly shrink, and FEDn reads both.
+    """
+    check(weights, like, where="the trained model")
+    # Through an open file, because numpy appends ".npz" to a path that lacks it.
+    arrays: dict[str, Any] = {str(index): array for index, array in enumerate(weights)}
+    np.savez(file, **arrays)
+
+
+def check(weights: Sequence[Array], like: Sequence[Array], where: str) -> None:
+    """Raise `PackageError` unless `weights` fit `like` and are finite."""
+    if len(weights) != len(like):
+        raise PackageError(f"{where}: expected {len(like)} arrays, found {len(weights)}")
+    for index, (array, expected) in enumerate(zip(weights, like, strict=True)):
+        if (array.shape, array.dtype) != (expected.shape, expected.dtype):
+            raise PackageError(
+                f"{where}: array {index}: expected {expected.dtype}{list(expected.shape)}, "
+                f"found {array.dtype}{list(array.shape)}; was it made for another model?"
+            )
+        if not np.isfinite(array).all():
+            raise PackageError(f"{where}: array {index} holds NaN or infinite values")

@@ -1,0 +1,41 @@
+"""The initiator's tools: python -m federation COMMAND."""
+
+import argparse
+import importlib
+import sys
+
+from .project import ProjectError
+
+COMMANDS = {
+    "sites": "make sample data, or take a file of yours, and spread it over sites",
+    "seed": "make the seed model, from which the first round starts",
+    "package": "build the compute package, the archive that every site runs",
+    "network": "train over a real FEDn network on this machine",
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Run one command. A mistake ends in one line on stderr and exit code 1."""
+    parser = argparse.ArgumentParser("python -m federation", description=__doc__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    chosen = next((word for word in arguments if word in COMMANDS), None)
+    try:
+        for name, summary in COMMANDS.items():
+            command = commands.add_parser(name, help=summary, description=summary.capitalize())
+            # Only the chosen one is imported: `package` must run without anything installed.
+            if name == chosen:
+                module = importlib.import_module(f"federation.{name}")
+                module.add_options(command)
+        options = parser.parse_args(arguments)
+        importlib.import_module(f"federation.{options.command}").run(options)
+    except ModuleNotFoundError as error:
+        missing = f"error: the package '{error.name}' is not installed here; run 'make setup'"
+        raise SystemExit(f"{missing}, then use .venv/bin/python") from None
+    except (ProjectError, OSError) as error:
+        raise SystemExit(f"error: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("stopped") from None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,31 @@
+"""Make the seed model: untrained weights, from which the first round starts."""
+
+import argparse
+import hashlib
+import io
+
+from .package import imported_package, write_atomically
+from .project import SEED, shown
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `python -m federation seed`."""
+    parser.add_argument("--seed", type=int, default=0, help="of the random weights (default 0)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write seed.npz into the project's root and say what is in it."""
+    with imported_package():
+        from model import data, weights
+        from model.classifier import Classifier
+
+        initial = Classifier(data.input_shape(), data.num_classes(), options.seed).get_weights()
+        buffer = io.BytesIO()
+        weights.save(buffer, initial, like=initial)
+    content = buffer.getvalue()
+    write_atomically(SEED, content)
+    parameters = sum(array.size for array in initial)
+    print(
+        f"{shown(SEED)}: {len(initial)} arrays, {parameters:,} parameters, {len(content):,} bytes"
+    )
+    print(f"SHA-256 {hashlib.sha256(content).hexdigest()}")

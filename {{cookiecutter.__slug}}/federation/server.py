@@ -1,0 +1,116 @@
+"""A whole FEDn network in one process: its controller and combiner, with embedded storage.
+
+This is FEDn's own code. Only what it stores to is replaced: MongoDB by mongomock and S3 by moto,
+both in memory, so that nothing has to be installed or cleaned up. Run by network.py:
+
+    python -m federation.server READY_FILE
+
+It writes the controller's port to READY_FILE when all is up, and ends when its standard input
+closes, which happens however the parent ends.
+"""
+
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+LOOPBACK = "127.0.0.1"
+NETWORK = "federation"
+
+
+def serve(ready: Path) -> None:
+    """Bring the network up, say so in the file `ready`, and serve until standard input ends."""
+    # FEDn reads these when it is imported.
+    os.environ["FEDN_COMPUTE_PACKAGE_DIR"] = str(Path.cwd())
+    # Port 9 refuses at once; FEDn would look up the name of a hook service in every round.
+    os.environ["HOOK_SERVICE_HOST"] = f"{LOOPBACK}:9"
+
+    import grpc
+    import mongomock
+    from fedn.network.api.server import app
+    from fedn.network.combiner.combiner import Combiner
+    from fedn.network.controller.control import Control
+    from fedn.network.storage.dbconnection import DatabaseConnection
+    from fedn.network.storage.s3.repository import Repository
+    from moto.server import ThreadedMotoServer
+    from werkzeug.serving import make_server
+
+    storage = ThreadedMotoServer(ip_address=LOOPBACK, port=0, verbose=False)
+    storage.start()
+    _, storage_port = storage.get_host_and_port()
+    repository = Repository(
+        {
+            "storage_endpoint": f"http://{LOOPBACK}:{storage_port}",
+            "storage_access_key": "embedded",
+            "storage_secret_key": "embedded",
+            "storage_bucket": "models",
+            "context_bucket": "packages",
+            "prediction_bucket": "predictions",
+            "storage_secure_mode": False,
+            "storage_verify_ssl": False,
+        },
+        storage_type="BOTO3",
+    )
+    # One connection for both: a mongomock store lives in the object that opened it.
+    with mock.patch("pymongo.MongoClient", mongomock.MongoClient):
+        database = DatabaseConnection({"type": "MongoDB", "mongo_config": {}}, NETWORK)
+
+    Control.create_instance(NETWORK, repository, database)
+    api = make_server(LOOPBACK, 0, app, threaded=True)
+    threading.Thread(target=api.serve_forever, daemon=True).start()
+
+    # FEDn's combiner would listen on every interface of the machine.
+    with mock.patch("grpc.server", _bound_to_loopback(grpc.server)):
+        Combiner(
+            {
+                "discover_host": LOOPBACK,
+                "discover_port": api.server_port,
+                "token": None,
+                "host": LOOPBACK,
+                "port": free_port(),
+                "fqdn": None,
+                "name": "combiner",
+                "secure": False,
+                "verify": False,
+                "max_clients": 1000,
+            },
+            repository,
+            database,
+        )
+
+    temporary = ready.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"api_port": api.server_port}), encoding="utf-8")
+    temporary.replace(ready)
+    sys.stdin.read()
+    # FEDn's threads never end by themselves.
+    os._exit(0)
+
+
+def _bound_to_loopback(make_server: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap grpc.server so that every port it opens is one of 127.0.0.1."""
+
+    def make(*arguments: Any, **options: Any) -> Any:
+        server = make_server(*arguments, **options)
+        add_port = server.add_insecure_port
+        server.add_insecure_port = lambda address: add_port(
+            f"{LOOPBACK}:{address.rpartition(':')[2]}"
+        )
+        return server
+
+    return make
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]))
