@@ -17,20 +17,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fedn import APIClient
-from rich.console import Console
-from rich.table import Table
 
 from . import package, seed
 from .processes import Process, Processes
 from .project import ARCHIVE, DATA, ROOT, RUNS, SEED, SLUG, ProjectError, shown
 from .rounds import Round, follow
 from .server import LOOPBACK
+from .show import console, say, show_round, show_table
 from .sites import make_sites
 
 # How long the network, and then the sites, may take to come up, seconds.
 START_UP = 60
-
-console = Console(highlight=False)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +92,10 @@ def run(options: argparse.Namespace) -> None:
                     save(folder, api, results, options)
                     status.update(f"round {len(results) + 1} of {options.rounds}")
     finally:
-        finish(folder, results, len(sites))
+        show_table(results, len(sites))
+        for name in ("model.npz", "metrics.json"):
+            if (folder / name).exists():
+                say(f"{name}: {shown(folder / name)}")
     failed = [result.number for result in results if not result.finished]
     if failed or lost:
         raise ProjectError(
@@ -216,16 +216,6 @@ def report_deaths(clients: dict[str, Process], lost: dict[str, str]) -> None:
                 say("FEDn waits for it until the round's timeout, then goes on without it")
 
 
-def show_round(result: Round, sites: int) -> None:
-    """Print one round as a line."""
-    if not result.finished:
-        say(f"round {result.number}: failed, FEDn got no usable update")
-        return
-    metrics = "  ".join(f"{name} {number(value)}" for name, value in result.mean().items())
-    updates = f"{result.updates} of {sites} sites"
-    say(f"round {result.number}: {updates}  {metrics}  ({result.seconds:.1f} s)")
-
-
 def save(folder: Path, api: APIClient, results: list[Round], options: argparse.Namespace) -> None:
     """Write what there is so far: the newest global model, and all metrics."""
     if results[-1].model_id:
@@ -238,29 +228,3 @@ def save(folder: Path, api: APIClient, results: list[Round], options: argparse.N
         "rounds": [{**asdict(result), "mean": result.mean()} for result in results],
     }
     package.write_atomically(folder / "metrics.json", json.dumps(record, indent=2).encode())
-
-
-def finish(folder: Path, results: list[Round], sites: int) -> None:
-    """Print all rounds as a table, and where the results lie."""
-    if not results:
-        return
-    names = next((list(result.mean()) for result in results if result.finished), [])
-    table = Table("round", "sites", *(name.replace("_", " ") for name in names), "seconds")
-    for result in results:
-        metrics = [number(result.mean().get(name)) for name in names]
-        updates = f"{result.updates}/{sites}"
-        table.add_row(str(result.number), updates, *metrics, f"{result.seconds:.1f}")
-    console.print(table)
-    for what in ("model.npz", "metrics.json"):
-        if (folder / what).exists():
-            say(f"{what.partition('.')[0]}: {shown(folder / what)}")
-
-
-def number(value: float | None) -> str:
-    """Return a metric as text; a metric that no site could measure is a dash."""
-    return "-" if value is None else f"{value:.4f}"
-
-
-def say(line: str) -> None:
-    """Print a line whole: a terminal may wrap it, a log must not."""
-    console.print(line, markup=False, soft_wrap=True)

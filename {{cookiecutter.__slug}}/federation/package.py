@@ -133,7 +133,7 @@ def gzip_stored(content: bytes) -> bytes:
     would give another checksum on another machine. Source code is small enough to store.
     Source: RFC 1952 (the frame, without name and time) and RFC 1951, 3.2.4 (stored blocks).
     """
-    blocks = [content[start : start + 0xFFFF] for start in range(0, len(content), 0xFFFF)]
+    blocks = [content[start : start + 0xFFFF] for start in range(0, len(content) or 1, 0xFFFF)]
     frame = [b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"]
     for number, block in enumerate(blocks, start=1):
         is_last = number == len(blocks)

@@ -19,7 +19,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     own = sorted(DATA.glob("site-*"))
     if own and not sampled:
         return own
-    everything = samples.make(examples=min(samples.EXAMPLES, 12_000), seed=1)
+    everything = samples.make(examples=min(samples.EXAMPLES, 8_000), seed=1)
     parts = partition.iid(samples.labels(everything), 4, np.random.default_rng(1))
     folder = tmp_path_factory.mktemp("data")
     for number, rows in enumerate(parts, start=1):

@@ -10,7 +10,7 @@ from model.dataset import Array
 from model.seeding import training_seed
 from model.settings import Settings
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 def test_federated_averaging_beats_the_seed_model(sites: list[Path]) -> None:

@@ -41,12 +41,11 @@ def test_arrays_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
         ({"0": GOOD[0], "b": GOOD[1]}, "expected arrays under the keys 0 to 1, found 0, b"),
         ({"0": GOOD[0].T, "1": GOOD[1]}, r"array 0: expected float32\[2, 3\], found float32\[3, 2"),
         ({"0": GOOD[0], "1": GOOD[1].astype(np.float64)}, "array 1: expected float32"),
-        ({"0": GOOD[0], "1": GOOD[1] * np.nan}, "array 1 holds NaN"),
-        ({"0": GOOD[0], "1": GOOD[1] / 0}, "array 1 holds NaN or infinite"),
+        ({"0": GOOD[0], "1": GOOD[1] * np.float32(np.nan)}, "array 1 holds NaN"),
+        ({"0": GOOD[0], "1": GOOD[1] + np.float32(np.inf)}, "array 1 holds NaN or infinite"),
         ({"0": GOOD[0], "1": np.array([{}], dtype=object)}, "expected a model file"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_model_that_does_not_fit_is_refused(
     tmp_path: Path, arrays: dict[str, object], expected: str
 ) -> None:
@@ -74,7 +73,7 @@ def test_a_model_cut_short_is_refused(tmp_path: Path) -> None:
 def test_a_bare_array_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.npy"
     np.save(path, GOOD[0])
-    with pytest.raises(PackageError, match="not an npz"):
+    with pytest.raises(PackageError, match="not a zip file"):
         weights.load(path, like=LIKE)
 
 

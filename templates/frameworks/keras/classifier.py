@@ -42,6 +42,10 @@ class Classifier:
     def __init__(self, input_shape: tuple[int, ...], num_classes: int, seed: int = 0) -> None:
         keras.utils.set_random_seed(seed)
         self.network = build(input_shape, num_classes)
+        # Compiled once: TensorFlow traces the training step anew after every compile.
+        self.optimizer = keras.optimizers.Adam()
+        self.network.compile(self.optimizer, loss="sparse_categorical_crossentropy")
+        self.optimizer.build(self.network.trainable_variables)
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights, float32, in Keras' order."""
@@ -54,10 +58,9 @@ class Classifier:
     def fit(self, dataset: Dataset, settings: Settings, seed: int) -> None:
         """Train on the dataset, starting from the present weights and a fresh optimiser."""
         keras.utils.set_random_seed(seed)
-        self.network.compile(
-            optimizer=keras.optimizers.Adam(settings.learning_rate),
-            loss="sparse_categorical_crossentropy",
-        )
+        for variable in self.optimizer.variables:
+            variable.assign(keras.ops.zeros_like(variable))
+        self.optimizer.learning_rate = settings.learning_rate
         self.network.fit(
             dataset.features,
             dataset.labels,

@@ -11,16 +11,17 @@ PRECISION = 0.5
 def evaluate(labels: Array, probabilities: Array) -> dict[str, float]:
     """Measure predictions; the first metric is the headline, more is better in all of them.
 
-    labels: int64, shape (examples,), 1 for fraud.
-    probabilities: float32, shape (examples, 2), the columns being legitimate and fraud.
+    labels: int64, shape (examples,), 0 for the ordinary class, the schema's first: no fraud.
+    probabilities: float32, shape (examples, classes). What is measured is how well all other
+    classes are told from the ordinary one.
     A metric is NaN where it is not defined: all of them when one class is missing.
 
     Source: Davis and Goadrich, "The Relationship Between Precision-Recall and ROC Curves",
     2006. The average precision is the step-wise sum over thresholds, ties taken together.
     """
-    scores = probabilities[:, 1]
+    scores = probabilities[:, 1:].sum(axis=1)
     order = np.argsort(-scores, kind="stable")
-    hits = labels[order] == 1
+    hits = labels[order] > 0
     # A threshold can only fall between two different scores.
     last_of_tie = np.flatnonzero(np.append(np.diff(scores[order]), 1.0))
     true_positives = np.cumsum(hits)[last_of_tie].astype(np.float64)

@@ -40,9 +40,8 @@ def load(part: Part, path: Path | None = None) -> Dataset:
     file = data_file(path, suffixes=[".npz"])
     parts = ("train", "test") if part == "all" else (part,)
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("not an npz archive")
+        # Not np.load, which would also take a bare array; neither unpickles anything.
+        with file.open("rb") as content, np.lib.npyio.NpzFile(content) as arrays:
             checked = [_check(file, name, arrays) for name in parts]
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise PackageError(f"{file}: expected images in an npz archive, found: {error}") from None

@@ -23,9 +23,8 @@ def load(path: Path, like: Sequence[Array]) -> list[Array]:
     Raises `PackageError` when they do not, or when a value is not finite.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("not an npz archive")
+        # Not np.load, which would also take a bare array; neither unpickles anything.
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
             keys = [str(index) for index in range(len(archive.files))]
             if sorted(archive.files) != sorted(keys):
                 raise PackageError(

@@ -1,0 +1,52 @@
+# `make` alone lists the verbs.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test fast lint format bench clean
+
+# FEDn stops at Python 3.12. Name another one with: make demo PYTHON=/path/to/python
+PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
+	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null \
+	&& echo $$python && break; done)
+RUN := .venv/bin/python
+DEMO := build/demo
+# The configuration by name, because the one of the generated project lies nearer to its files;
+# no caches, because cookiecutter would take them for parts of the template.
+RUFF := --config pyproject.toml --no-cache
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## install what the template needs into .venv
+
+.venv/.ready: requirements-dev.txt
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c \
+		'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null || { echo \
+		"error: expected Python 3.10, 3.11 or 3.12, found $$($(or $(PYTHON),python3) --version 2>&1);" \
+		"install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
+	"$(PYTHON)" -m venv .venv
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+demo: setup ## generate a project, check it, and train it over a real FEDn network
+	rm -rf $(DEMO)
+	$(RUN) -m cookiecutter --no-input --output-dir $(DEMO) .
+	$(MAKE) -C $(DEMO)/fraud-detection setup test package network PYTHON="$(abspath $(RUN))"
+
+test: setup ## run all tests: sets up projects of every framework, takes half an hour
+	$(RUN) -B -m pytest
+
+fast: setup ## run the tests that developers run all the time
+	$(RUN) -B -m pytest -m "not install"
+
+lint: setup ## check style
+	$(RUN) -m ruff check $(RUFF) .
+	$(RUN) -m ruff format --check $(RUFF) .
+
+format: setup ## mend style
+	$(RUN) -m ruff check --fix $(RUFF) .
+	$(RUN) -m ruff format $(RUFF) .
+
+bench: setup ## time a generation against an empty template's
+	$(RUN) benchmarks/generation.py
+
+clean: ## remove what was built
+	rm -rf .venv build

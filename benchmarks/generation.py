@@ -1,0 +1,58 @@
+"""Time a generation of this template against cookiecutter's floor.
+
+The floor is an empty template with two empty hooks. Both run as whole processes, in turn and in
+one session, so that what slows the machine slows both. Prints medians and their difference.
+
+    python benchmarks/generation.py [RUNS]
+"""
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def floor_template(folder: Path) -> Path:
+    """Make a template that generates one empty file and has two hooks that do nothing."""
+    project = folder / "{{cookiecutter.name}}"
+    project.mkdir(parents=True)
+    (project / "empty").touch()
+    (folder / "cookiecutter.json").write_text(json.dumps({"name": "floor"}), encoding="utf-8")
+    (folder / "hooks").mkdir()
+    for hook in ("pre_gen_project.py", "post_gen_project.py"):
+        (folder / "hooks" / hook).touch()
+    return folder
+
+
+def generate(template: Path) -> float:
+    """Return the seconds that a whole generation takes."""
+    with tempfile.TemporaryDirectory() as output:
+        command = [sys.executable, "-m", "cookiecutter", "--no-input", "-o", output, str(template)]
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        return time.perf_counter() - start
+
+
+def main() -> None:
+    """Print the medians over several runs, and by how much the template is over the floor."""
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 9
+    with tempfile.TemporaryDirectory() as folder:
+        floor = floor_template(Path(folder) / "floor")
+        for template in (floor, ROOT):
+            generate(template)
+        pairs = [(generate(floor), generate(ROOT)) for _ in range(runs)]
+    base, ours = (statistics.median(times) for times in zip(*pairs, strict=True))
+    over = statistics.median(own - empty for empty, own in pairs)
+    print(f"Python {platform.python_version()}, {platform.machine()}, {runs} pairs, medians")
+    print(f"empty template  {base:.2f} s")
+    print(f"this template   {ours:.2f} s, {over:.2f} s over the floor, {ours / base:.2f} times it")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Generate projects in this process, apart from the user's own cookiecutter settings."""
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from cookiecutter.main import cookiecutter
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTEXT: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text("utf-8"))
+TASKS: list[str] = CONTEXT["task"]
+FRAMEWORKS: list[str] = CONTEXT["framework"]
+COMBINATIONS = [(task, framework) for task in TASKS for framework in FRAMEWORKS]
+
+
+def bake(output: Path, *, hooks: bool = True, **answers: str) -> Path:
+    """Generate a project below `output` and return its folder."""
+    output.mkdir(parents=True, exist_ok=True)
+    config = output.parent / f"{output.name}.yaml"
+    config.write_text(f"replay_dir: {output.parent}\ncookiecutters_dir: {output.parent}\n")
+    with contextlib.redirect_stdout(io.StringIO()):
+        project = cookiecutter(
+            str(ROOT),
+            no_input=True,
+            extra_context=answers,
+            output_dir=str(output),
+            config_file=str(config),
+            accept_hooks=hooks,
+        )
+    return Path(project)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder with its content."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}

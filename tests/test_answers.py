@@ -1,0 +1,124 @@
+"""Answers come out verbatim in files that parse, or are refused and leave nothing behind."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from baking import ROOT, bake, tree
+
+HOSTILE = [
+    "quotes \" and ' and \"\"\" and '''",
+    "back\\slash \\n \\",
+    "$(touch /tmp/pwned) `id` ; rm -rf / & | > <",
+    "${HOME} %PATH% #hash",
+    "<script>alert(1)</script> & more",
+    "Ünïcödé 中文 العربية 🏥 \u200d",
+    "{% raw %}{{ 7 * 7 }} {% endraw %}",
+    "PACK my bags",
+    "../../etc/passwd",
+    "- [ ] # * _ ~ ` |",
+    "{'a': 1} [x] {y}",
+]
+
+
+@pytest.mark.parametrize("answer", HOSTILE)
+def test_a_hostile_answer_comes_out_verbatim(tmp_path: Path, answer: str) -> None:
+    expected = answer.replace("{% raw %}", "").replace("{% endraw %}", "")
+    project = bake(
+        tmp_path / "out",
+        project_name=answer,
+        project_slug="hostile",
+        description=answer,
+        author_name=answer,
+        license="MIT",
+    )
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["hostile"]
+    record = json.loads((project / "federation" / "project.json").read_text("utf-8"))
+    assert (record["name"], record["description"], record["author"]) == (expected,) * 3
+    readme = (project / "README.md").read_text("utf-8").splitlines()
+    assert (readme[0], readme[2]) == (f"# {expected}", expected)
+    assert f"Copyright (c) {expected}\n" in (project / "LICENSE").read_text("utf-8")
+    plain = tree(bake(tmp_path / "plain", project_slug="hostile", license="MIT"))
+    hostile = tree(project)
+    changed = {name for name in plain if plain[name] != hostile[name]}
+    assert changed == {"LICENSE", "README.md", "federation/project.json"}
+
+
+def generate(output: Path, **answers: str) -> subprocess.CompletedProcess[str]:
+    """Generate as a user does, in a process of its own."""
+    command = [sys.executable, "-m", "cookiecutter", "--no-input", "-o", str(output), str(ROOT)]
+    command += [f"{name}={answer}" for name, answer in answers.items()]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ({"project_name": ""}, "project_name: expected a text, found nothing"),
+        ({"project_name": "a\nb"}, "project_name: expected printable text, found the char"),
+        ({"description": "x" * 301}, "description: expected at most 300 characters, found 301"),
+        ({"author_name": "a\x1b[31m"}, "found the character U+001B"),
+        ({"author_name": "a\u2028b"}, "found the character U+2028"),
+        ({"project_slug": "../escape"}, "project_slug: expected lower-case letters"),
+        ({"project_slug": "/tmp/escape"}, "project_slug: expected lower-case letters"),
+        ({"project_slug": "Fraud Detection"}, "found 'Fraud Detection'"),
+        ({"project_slug": "fraud--detection"}, "found 'fraud--detection'"),
+        ({"project_slug": "9lives"}, "found '9lives'"),
+        ({"project_slug": "x" * 61}, "expected at most 60 characters, found 61"),
+        ({"project_slug": ""}, "project_slug: expected a text, found nothing"),
+        ({"project_slug": "nul"}, "'nul' is a device on Windows"),
+        ({"project_slug": "🏥"}, "found '\\U0001f3e5'"),
+    ],
+)  # fmt: skip
+def test_a_bad_answer_is_refused_in_one_line_and_leaves_nothing(
+    tmp_path: Path, answers: dict[str, str], expected: str
+) -> None:
+    output = tmp_path / "out"
+    output.mkdir()
+    result = generate(output, **answers)
+    assert result.returncode != 0
+    assert any(expected in line for line in result.stderr.splitlines() if line.startswith("error:"))
+    assert list(output.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    result = generate(tmp_path / "out", project_slug="No", author_name="", description=" ")
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+    assert [line.split(":")[1].strip() for line in lines] == [
+        "description",
+        "author_name",
+        "project_slug",
+    ]
+
+
+def test_a_name_in_any_script_gives_a_slug(tmp_path: Path) -> None:
+    assert bake(tmp_path / "out", project_name="Détection de fraude").name == "detection-de-fraude"
+
+
+def test_the_hooks_are_valid_python_before_they_are_rendered() -> None:
+    for hook in (ROOT / "hooks").glob("*.py"):
+        ast.parse(hook.read_text("utf-8"))
+
+
+def test_generation_ends_with_the_next_commands(tmp_path: Path) -> None:
+    result = generate(tmp_path / "out")
+    assert result.returncode == 0
+    assert "cd fraud-detection\n  make setup test" in result.stdout
+    assert result.stdout.isascii()
+    assert result.stderr == ""
+
+
+def test_an_ascii_locale_and_a_path_with_blanks_and_accents_are_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    monkeypatch.setenv("PYTHONCOERCECLOCALE", "0")
+    output = tmp_path / "my projéct folder"
+    result = generate(output, project_name="Fraud Detection", author_name="Ångström")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (output / "fraud-detection" / "fraud-detection.tar.gz").exists()

@@ -1,0 +1,165 @@
+"""What is generated: exactly these files, all of them whole, and the same every time."""
+
+import ast
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from baking import COMBINATIONS, CONTEXT, FRAMEWORKS, ROOT, bake, tree
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILES = """
+.dockerignore .gitignore Dockerfile LICENSE Makefile README.md client/.fednignore client/entry.py
+client/fedn.yaml client/model/__init__.py client/model/classifier.py client/model/data.py
+client/model/dataset.py client/model/errors.py client/model/files.py client/model/metrics.py
+client/model/schema.json client/model/schema.py client/model/seeding.py client/model/settings.py
+client/model/site.py client/model/weights.py client/predict.py client/train.py client/validate.py
+federation/__init__.py federation/__main__.py federation/network.py federation/package.py
+federation/partition.py federation/processes.py federation/project.json federation/project.py
+federation/rounds.py federation/samples.py federation/seed.py federation/server.py
+federation/show.py federation/sites.py fraud-detection.tar.gz pyproject.toml requirements-dev.txt
+requirements-fedn.txt requirements.txt tests/conftest.py tests/test_classifier.py
+tests/test_data.py tests/test_entry_points.py tests/test_learning.py tests/test_metrics.py
+tests/test_package.py tests/test_settings.py tests/test_weights.py
+""".split()
+FILES_OF_TASK = {"fraud": [], "mnist": ["federation/digits.npz"]}
+
+
+@pytest.mark.parametrize(("task", "framework"), COMBINATIONS)
+def test_exactly_these_files_are_generated(project, task, framework) -> None:
+    assert sorted(tree(project(task, framework))) == sorted(FILES + FILES_OF_TASK[task])
+
+
+def test_every_file_parses_and_holds_no_template_code(baked: Path) -> None:
+    parsers = {
+        ".py": ast.parse,
+        ".json": json.loads,
+        ".toml": tomllib.loads,
+        ".yaml": yaml.safe_load,
+    }
+    for name, content in tree(baked).items():
+        if name.endswith((".npz", ".tar.gz")):
+            continue
+        text = content.decode("utf-8")
+        parsers.get(Path(name).suffix, str)(text)
+        assert "cookiecutter" not in text, name
+        assert not re.search(r"\{%|%\}|\{#", text), name
+        assert text.endswith("\n"), name
+        assert not text.endswith("\n\n"), name
+        assert "\r" not in text, name
+
+
+def test_the_makefile_lists_its_verbs(baked: Path) -> None:
+    shown = subprocess.run(["make", "-C", baked], capture_output=True, text=True, check=True)
+    verbs = [line.split()[1] for line in shown.stdout.splitlines() if line.startswith("make ")]
+    assert verbs == "help setup test lint package seed sites network image clean".split()
+
+
+def test_two_bakes_are_byte_identical(project, tmp_path: Path) -> None:
+    for task, framework in COMBINATIONS:
+        again = bake(tmp_path / f"{task}-{framework}", task=task, framework=framework)
+        assert tree(again) == tree(project(task, framework))
+
+
+def test_without_hooks_only_the_archive_is_missing(project, tmp_path: Path) -> None:
+    for task, framework in COMBINATIONS:
+        output = tmp_path / f"{task}-{framework}"
+        without = tree(bake(output, hooks=False, task=task, framework=framework))
+        expected = tree(project(task, framework))
+        del expected["fraud-detection.tar.gz"]
+        assert without == expected
+
+
+def test_packaging_again_gives_the_archive_of_the_hook_and_prints_its_checksum(
+    baked: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", baked, copy], check=True)
+    for path in (copy / "client").rglob("*"):
+        path.touch()
+    archive = copy / "fraud-detection.tar.gz"
+    before = archive.read_bytes()
+    archive.unlink()
+    # -I and -S: on the standard library alone, as the hook needs it.
+    code = f"import sys, runpy; sys.path.insert(0, {str(copy)!r}); sys.argv[1:] = ['package']; "
+    code += "runpy.run_module('federation', run_name='__main__')"
+    command = [sys.executable, "-I", "-S", "-B", "-c", code]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert archive.read_bytes() == before
+    assert f"SHA-256 {hashlib.sha256(before).hexdigest()}\n" in shown.stdout
+
+
+def test_only_the_models_files_differ_between_frameworks(project) -> None:
+    one, *others = (tree(project("fraud", framework)) for framework in FRAMEWORKS)
+    for other in others:
+        changed = {name for name in one if one[name] != other[name]}
+        assert changed == {
+            "client/model/classifier.py",
+            "federation/project.json",
+            "fraud-detection.tar.gz",
+            "requirements.txt",
+        } | ({"README.md"} if "README.md" in changed else set())
+
+
+def test_there_are_eight_questions_and_each_has_its_words() -> None:
+    questions = [name for name in CONTEXT if not name.startswith("_")]
+    derived = ["project_name", "project_slug", "description", "author_name"]
+    assert questions == [*derived, "task", "framework", "python_version", "license"]
+    assert sorted(CONTEXT["__prompts__"]) == sorted(questions)
+    for name in ("task", "framework"):
+        assert set(CONTEXT["__prompts__"][name]) == {"__prompt__", *CONTEXT[name]}
+    assert list(CONTEXT["_tasks"]) == CONTEXT["task"]
+    assert list(CONTEXT["_frameworks"]) == CONTEXT["framework"]
+
+
+def test_every_requirement_is_pinned(baked: Path) -> None:
+    for name in ("requirements.txt", "requirements-fedn.txt", "requirements-dev.txt"):
+        lines = (baked / name).read_text("utf-8").splitlines()
+        needs = [line for line in lines if line and not line.startswith(("#", "-r"))]
+        assert needs
+        assert all(re.match(r"[\w.-]+(\[\w+\])?==[\d.]+(;|$)", need) for need in needs), needs
+
+
+def test_the_templates_own_tools_are_those_of_the_projects() -> None:
+    own = set((ROOT / "requirements-dev.txt").read_text("utf-8").splitlines())
+    folder = ROOT / "{{cookiecutter.__slug}}"
+    theirs = (folder / "requirements-dev.txt").read_text("utf-8").splitlines()
+    theirs += CONTEXT["_common_requirements"]
+    theirs += [need for table in CONTEXT["_tasks"].values() for need in table["requirements"]]
+    names = {line.split("==")[0]: line for line in theirs if "==" in line}
+    for line in own:
+        assert names.get(line.split("==")[0], line) == line
+
+
+def test_the_python_of_the_template_is_plain_python() -> None:
+    stub = re.compile(r'\{% include "(tasks|frameworks)/" ~ cookiecutter\.\w+ ~ "/\w+\.py" -%\}\n')
+    for path in (ROOT / "{{cookiecutter.__slug}}").rglob("*.py"):
+        text = path.read_text("utf-8")
+        if not stub.fullmatch(text):
+            ast.parse(text)
+            assert not re.search(r"\{\{|\{%|\{#", text), path
+    for path in (ROOT / "templates").rglob("*.py"):
+        ast.parse(path.read_text("utf-8"))
+        assert not re.search(r"\{\{|\{%|\{#", path.read_text("utf-8")), path
+
+
+@pytest.mark.parametrize("license", CONTEXT["license"])
+def test_the_license_is_the_one_that_was_chosen(tmp_path: Path, license: str) -> None:
+    project = bake(tmp_path / "out", hooks=False, license=license, author_name="Ada & Co.")
+    text = (project / "LICENSE").read_text("utf-8")
+    titles = {
+        "Apache-2.0": "Apache License",
+        "BSD-3-Clause": "BSD 3-Clause License",
+        "MIT": "MIT License",
+        "Proprietary": "Copyright (c) Ada & Co.. All rights reserved.",
+    }
+    assert text.splitlines()[0].strip() == titles[license]
