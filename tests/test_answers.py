@@ -119,6 +119,6 @@ def test_an_ascii_locale_and_a_path_with_blanks_and_accents_are_no_trouble(
     monkeypatch.setenv("PYTHONUTF8", "0")
     monkeypatch.setenv("PYTHONCOERCECLOCALE", "0")
     output = tmp_path / "my projéct folder"
-    result = generate(output, project_name="Fraud Detection", author_name="Ångström")
+    result = generate(output)
     assert (result.returncode, result.stderr) == (0, "")
     assert (output / "fraud-detection" / "fraud-detection.tar.gz").exists()

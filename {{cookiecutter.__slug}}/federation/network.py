@@ -72,25 +72,7 @@ def run(options: argparse.Namespace) -> None:
     lost: dict[str, str] = {}
     try:
         with Processes() as processes:
-            server, api = start_server(processes, folder)
-            upload(api, folder)
-            clients = start_clients(processes, sites, folder, api)
-            session = start_session(api, options, len(sites))
-
-            def living() -> set[str]:
-                report_deaths(clients, lost)
-                if not server.running():
-                    raise ProjectError(f"FEDn's server ended: {server.cause_of_death()}")
-                if len(lost) == len(clients):
-                    raise ProjectError("no site is left to train")
-                return set(clients) - set(lost)
-
-            with console.status(f"round 1 of {options.rounds}") as status:
-                for result in follow(api, session, options.round_timeout, living, say):
-                    results.append(result)
-                    show_round(result, len(sites))
-                    save(folder, api, results, options)
-                    status.update(f"round {len(results) + 1} of {options.rounds}")
+            train(processes, sites, folder, options, results, lost)
     finally:
         show_table(results, len(sites))
         for name in ("model.npz", "metrics.json"):
@@ -102,6 +84,43 @@ def run(options: argparse.Namespace) -> None:
             f"{len(results) - len(failed)} of {options.rounds} rounds and "
             f"{len(sites) - len(lost)} of {len(sites)} sites came through; see {shown(folder)}"
         )
+
+
+def train(
+    processes: Processes,
+    sites: list[Path],
+    folder: Path,
+    options: argparse.Namespace,
+    results: list[Round],
+    lost: dict[str, str],
+) -> None:
+    """Bring the network up and run the rounds.
+
+    Adds to `results` as rounds end, and to `lost` the cause of each site that dies on the way.
+    """
+    server, api = start_server(processes, folder)
+    upload(api, folder)
+    clients = start_clients(processes, sites, folder, api)
+    session = start_session(api, options, len(sites))
+
+    def living() -> set[str]:
+        report_deaths(clients, lost)
+        if len(lost) == len(clients):
+            raise ProjectError("no site is left to train")
+        return set(clients) - set(lost)
+
+    try:
+        with console.status(f"round 1 of {options.rounds}") as status:
+            for result in follow(api, session, options.round_timeout, living, say):
+                results.append(result)
+                save(folder, api, results, options)
+                show_round(result, len(sites))
+                status.update(f"round {len(results) + 1} of {options.rounds}")
+    except OSError:
+        # A request that got no answer says less than the server's own end.
+        if server.running():
+            raise
+        raise ProjectError(f"FEDn's server ended: {server.cause_of_death()}") from None
 
 
 def find_sites(wanted: int | None) -> list[Path]:
@@ -220,7 +239,8 @@ def save(folder: Path, api: APIClient, results: list[Round], options: argparse.N
     """Write what there is so far: the newest global model, and all metrics."""
     if results[-1].model_id:
         fresh = folder / ".model.npz"
-        api.download_model(results[-1].model_id, str(fresh))
+        if not api.download_model(results[-1].model_id, str(fresh))["success"]:
+            raise ProjectError(f"the controller does not hand out model {results[-1].model_id}")
         fresh.replace(folder / "model.npz")
     record = {
         "archive_sha256": hashlib.sha256(ARCHIVE.read_bytes()).hexdigest(),

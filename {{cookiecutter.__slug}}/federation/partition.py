@@ -46,7 +46,7 @@ def dirichlet(labels: Rows, sites: int, alpha: float, random: np.random.Generato
             for site, part in enumerate(np.split(rows, cuts)):
                 owner[part] = site
         parts = [np.flatnonzero(owner == site) for site in range(sites)]
-        if all(_can_learn(labels[part]) for part in parts):
+        if all(can_learn(labels[part]) for part in parts):
             return [random.permutation(part) for part in parts]
     raise ProjectError(
         f"no way found to give each of {sites} sites {FEWEST_PER_CLASS} examples of two classes "
@@ -54,6 +54,7 @@ def dirichlet(labels: Rows, sites: int, alpha: float, random: np.random.Generato
     )
 
 
-def _can_learn(labels: Rows) -> bool:
+def can_learn(labels: Rows) -> bool:
+    """Tell whether a site with these labels has enough of two classes."""
     _, counts = np.unique(labels, return_counts=True)
     return int((counts >= FEWEST_PER_CLASS).sum()) >= 2

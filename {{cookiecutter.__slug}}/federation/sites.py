@@ -85,6 +85,12 @@ def make_sites(
         else partition.iid(labels, sites, random)
     )
 
+    if not all(partition.can_learn(labels[rows]) for rows in parts):
+        raise ProjectError(
+            f"{sites} sites are too many for {len(labels):,} examples: "
+            f"each needs {partition.FEWEST_PER_CLASS} of two classes"
+        )
+
     fresh = DATA / ".sites"
     shutil.rmtree(fresh, ignore_errors=True)
     for number, rows in enumerate(parts, start=1):

@@ -27,6 +27,13 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     assert all(map(np.array_equal, weights.load(path, like=LIKE), GOOD))
 
 
+def test_the_float64_of_fedopt_becomes_what_the_model_holds(tmp_path: Path) -> None:
+    path = write(tmp_path / "m", {"0": GOOD[0].astype(np.float64), "1": GOOD[1].astype(float)})
+    loaded = weights.load(path, like=LIKE)
+    assert [array.dtype for array in loaded] == [np.float32, np.float32]
+    assert all(map(np.array_equal, loaded, GOOD))
+
+
 def test_arrays_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     many = [np.full(1, index, dtype=np.float32) for index in range(12)]
     path = write(tmp_path / "m", {str(index): many[index] for index in reversed(range(12))})
@@ -40,7 +47,8 @@ def test_arrays_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
         ({"0": GOOD[0], "1": GOOD[1], "2": GOOD[1]}, "expected 2 arrays, found 3"),
         ({"0": GOOD[0], "b": GOOD[1]}, "expected arrays under the keys 0 to 1, found 0, b"),
         ({"0": GOOD[0].T, "1": GOOD[1]}, r"array 0: expected float32\[2, 3\], found float32\[3, 2"),
-        ({"0": GOOD[0], "1": GOOD[1].astype(np.float64)}, "array 1: expected float32"),
+        ({"0": GOOD[0], "1": GOOD[1].astype(np.int32)}, "array 1: expected float32"),
+        ({"0": GOOD[0], "1": GOOD[1] + np.float64(1e300)}, "array 1 holds NaN or infinite"),
         ({"0": GOOD[0], "1": GOOD[1] * np.float32(np.nan)}, "array 1 holds NaN"),
         ({"0": GOOD[0], "1": GOOD[1] + np.float32(np.inf)}, "array 1 holds NaN or infinite"),
         ({"0": GOOD[0], "1": np.array([{}], dtype=object)}, "expected a model file"),

@@ -20,6 +20,8 @@ from .errors import PackageError
 def load(path: Path, like: Sequence[Array]) -> list[Array]:
     """Read the weights in `path`, which must match `like` in count, shape and dtype.
 
+    The one exception is float64, which becomes the dtype of `like`.
+
     Raises `PackageError` when they do not, or when a value is not finite.
     """
     try:
@@ -36,6 +38,13 @@ def load(path: Path, like: Sequence[Array]) -> list[Array]:
         raise PackageError(f"{path}: expected a model file, found none") from None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise PackageError(f"{path}: expected a model file (npz), found: {error}") from None
+    if len(weights) == len(like):
+        # FEDn's fedopt makes float64 of everything: brought back to what the model holds.
+        with np.errstate(over="ignore"):
+            weights = [
+                array.astype(expected.dtype) if array.dtype == np.float64 else array
+                for array, expected in zip(weights, like, strict=True)
+            ]
     check(weights, like, where=str(path))
     return weights
 

@@ -1,0 +1,53 @@
+"""Measure what federated averaging over several sites learns, with a generated project's library.
+
+Runs in the project's own environment, all sites in one process, from the same seed model and in
+the same rounds as a network would. Prints the metrics of the seed model and of every round, each
+the mean over the sites' held-out examples, as JSON lines.
+
+    PROJECT/.venv/bin/python benchmarks/learning.py PROJECT [ROUNDS]
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+
+def main(project: Path, rounds: int) -> None:
+    """Average the updates of all sites under PROJECT/data, round by round."""
+    sys.path.insert(0, str(project / "client"))
+    from model import data, metrics
+    from model.classifier import Classifier
+    from model.seeding import training_seed
+    from model.settings import Settings
+
+    settings = Settings()
+    sites = sorted((project / "data").glob("site-*"))
+    train = [data.load("train", site) for site in sites]
+    test = [data.load("test", site) for site in sites]
+    classifier = Classifier(data.input_shape(), data.num_classes())
+    share = np.array([len(site) for site in train], dtype=np.float32)
+    share /= share.sum()
+    weights = classifier.get_weights()
+    for number in range(rounds + 1):
+        classifier.set_weights(weights)
+        measured = [metrics.evaluate(t.labels, classifier.predict(t.features)) for t in test]
+        means = {name: float(np.mean([one[name] for one in measured])) for name in measured[0]}
+        print(json.dumps({"round": number, "sites": len(sites), **means}), flush=True)
+        if number == rounds:
+            return
+        updates = []
+        for site in train:
+            classifier.set_weights(weights)
+            seed = training_seed(settings.seed, weights, [site.features, site.labels])
+            classifier.fit(site, settings, seed)
+            updates.append(classifier.get_weights())
+        weights = [
+            np.einsum("s,s...->...", share, np.stack(arrays))
+            for arrays in zip(*updates, strict=True)
+        ]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 10)

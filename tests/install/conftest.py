@@ -1,0 +1,53 @@
+"""Projects that are set up for real, with one environment per framework."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from baking import bake
+from installing import Installed
+
+Metrics = dict[str, float]
+
+
+@pytest.fixture(scope="module")
+def installed(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str, str], Installed]]:
+    """Return a fresh project of a task and a framework, set up; removed after the module."""
+    folders = []
+
+    def make(task: str, framework: str) -> Installed:
+        # The blank is there on purpose.
+        output = tmp_path_factory.mktemp("install") / "my projects"
+        folders.append(output)
+        return Installed(bake(output, task=task, framework=framework), framework)
+
+    yield make
+    for folder in folders:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def record_figure(
+    request: pytest.FixtureRequest,
+) -> Callable[[str, Metrics, Metrics], None]:
+    """Keep a figure of what was learnt; all are printed at the end of the tests."""
+
+    def record(what: str, seed: Metrics, last: Metrics) -> None:
+        figures = request.config.stash.setdefault(FIGURES, [])
+        names = [name for name in last if name not in ("round", "sites")]
+        changes = "  ".join(f"{name} {seed[name]:.4f} -> {last[name]:.4f}" for name in names)
+        figures.append(f"{what:<22}{changes}")
+
+    return record
+
+
+FIGURES = pytest.StashKey[list[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print the figures, from the seed model to the last round."""
+    for line in config.stash.get(FIGURES, []):
+        terminalreporter.write_line(line)

@@ -1,0 +1,88 @@
+"""Every combination, used as its user would: each verb of its Makefile, and learning for real."""
+
+import json
+from pathlib import Path
+
+import pytest
+from baking import COMBINATIONS, FRAMEWORKS, ROOT
+
+pytestmark = pytest.mark.install
+
+REAL_DIGITS = ROOT.parent / "shared" / "data" / "mnist10k.npz"
+
+
+@pytest.mark.parametrize(("task", "framework"), COMBINATIONS)
+def test_a_project_tests_packages_and_trains_over_the_network(installed, task, framework) -> None:
+    project = installed(task, framework)
+    assert " passed" in project.make("lint", "test")
+    assert "SHA-256" in project.make("package", "seed")
+    printed = project.make("network")
+
+    run = project.run_folder()
+    record = json.loads((run / "metrics.json").read_text("utf-8"))
+    assert [(r["number"], r["finished"], r["updates"]) for r in record["rounds"]] == [
+        (1, True, 2),
+        (2, True, 2),
+        (3, True, 2),
+    ]
+    for number, result in enumerate(record["rounds"], start=1):
+        assert sorted(result["sites"]) == ["site-1", "site-2"]
+        assert f"round {number}: 2 of 2 sites" in printed
+    # The model that was trained is one that the package takes.
+    command = f"cd client && FEDN_DATA_PATH=../data/site-1 {project.python} validate.py"
+    out = run / "validation.json"
+    project.shell(f"{command} '{run}/model.npz' '{out}'")
+    again = json.loads(out.read_text("utf-8"))
+    assert again == pytest.approx(record["rounds"][-1]["sites"]["site-1"])
+    assert project.processes() == {}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_four_sites_learn_to_find_fraud(installed, framework, record_figure) -> None:
+    project = installed("fraud", framework)
+    project.federation("sites", "--sites", "4")
+    seed, *rounds = project.learning(rounds=10)
+    record_figure(f"fraud, {framework}", seed, rounds[-1])
+    fraud_rate = 0.0074
+    assert rounds[-1]["average_precision"] > 20 * fraud_rate
+    assert rounds[-1]["average_precision"] > 3 * seed["average_precision"]
+    assert rounds[-1]["roc_auc"] > 0.85
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_four_sites_learn_to_read_digits(installed, framework, record_figure) -> None:
+    project = installed("mnist", framework)
+    project.federation("sites", "--sites", "4")
+    seed, *rounds = project.learning(rounds=10)
+    record_figure(f"mnist sample, {framework}", seed, rounds[-1])
+    assert rounds[-1]["accuracy"] >= 0.9
+
+
+@pytest.mark.skipif(not REAL_DIGITS.exists(), reason=f"the real digits are not at {REAL_DIGITS}")
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_four_sites_learn_to_read_the_real_mnist(installed, framework, record_figure) -> None:
+    project = installed("mnist", framework)
+    project.federation("sites", "--sites", "4", "--source", str(REAL_DIGITS))
+    seed, *rounds = project.learning(rounds=10)
+    record_figure(f"real MNIST, {framework}", seed, rounds[-1])
+    assert rounds[-1]["accuracy"] >= 0.9
+
+
+def test_ones_own_table_needs_a_new_schema_and_nothing_else(installed, tmp_path: Path) -> None:
+    project = installed("fraud", "numpy")
+    readme = (project.folder / "README.md").read_text("utf-8")
+    (project.folder / "client" / "model" / "schema.json").write_text(
+        readme.split("```json\n")[1].split("```")[0]
+    )
+    header = next(line for line in readme.splitlines() if line.startswith("age,dose"))
+    rows = [
+        f"{30 + i % 50},{i % 7},{'true' if i % 3 else 'false'},{'abc'[i % 3]},"
+        f"{'yes' if i % 7 > 4 else 'no'}"
+        for i in range(300)
+    ]
+    table = tmp_path / "patients.csv"
+    table.write_text("\n".join([header, *rows]) + "\n")
+
+    project.federation("sites", "--source", str(table), "--sites", "3")
+    assert " passed" in project.make("seed", "test")
+    assert "round 3: 3 of 3 sites" in project.make("network")

@@ -1,0 +1,83 @@
+"""Generated projects that are set up for real, and what their users do with them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from baking import ROOT
+
+# Kept between runs, where they are renewed only when the requirements change.
+VENVS = ROOT / "build" / "venvs"
+
+
+class Installed:
+    """A generated project of one's own, whose environment is set up."""
+
+    def __init__(self, folder: Path, framework: str) -> None:
+        self.folder = folder
+        self.venv = VENVS / framework
+        self.python = self.venv / "bin" / "python"
+        self.make("setup")
+
+    def make(self, *verbs: str) -> str:
+        """Run make, which must succeed, and return what it printed."""
+        command = ["make", "-C", self.folder, *verbs, f"VENV={self.venv}"]
+        return check(subprocess.run([*command, f"PYTHON={sys.executable}"], **CAPTURED))
+
+    def shell(self, script: str) -> str:
+        """Run a shell script in the project's folder; it must succeed."""
+        return check(subprocess.run(["bash", "-c", script], cwd=self.folder, **CAPTURED))
+
+    def federation(self, *arguments: str) -> str:
+        """Run one of the project's tools, which must succeed, and return what it printed."""
+        return check(self.attempt(*arguments))
+
+    def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the project's tools."""
+        command = [self.python, "-m", "federation", *arguments]
+        return subprocess.run(command, cwd=self.folder, **CAPTURED)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start one of the project's tools; its output, errors included, can be read by line."""
+        return subprocess.Popen(
+            [self.python, "-u", "-m", "federation", *arguments],
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def learning(self, rounds: int) -> list[dict[str, float]]:
+        """Return the metrics of the seed model and of each round of federated averaging."""
+        command = [self.python, ROOT / "benchmarks" / "learning.py", self.folder, str(rounds)]
+        printed = check(subprocess.run(command, **CAPTURED))
+        return [json.loads(line) for line in printed.splitlines()]
+
+    def run_folder(self) -> Path:
+        """Return the folder of the newest run."""
+        return max((self.folder / "runs").iterdir())
+
+    def processes(self) -> dict[int, str]:
+        """Return what still runs of this project, by process id."""
+        listed = check(subprocess.run(["ps", "-ww", "-eo", "pid=,args="], **CAPTURED))
+        lines = [line.strip().partition(" ") for line in listed.splitlines()]
+        mine = {int(pid): args for pid, _, args in lines if str(self.folder) in working_folder(pid)}
+        return {pid: args for pid, args in mine.items() if pid != os.getpid()}
+
+
+CAPTURED: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
+
+
+def check(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def working_folder(pid: str) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/cwd").readlink())
+    except OSError:
+        return ""
