@@ -21,7 +21,9 @@ def main(arguments: list[str]) -> None:
     chosen = next((word for word in arguments if word in COMMANDS), None)
     try:
         for name, summary in COMMANDS.items():
-            command = commands.add_parser(name, help=summary, description=summary.capitalize())
+            command = commands.add_parser(
+                name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
+            )
             # Only the chosen one is imported: `package` must run without anything installed.
             if name == chosen:
                 module = importlib.import_module(f"federation.{name}")

@@ -12,43 +12,46 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from fedn import APIClient
 
 from . import package, seed
-from .processes import Process, Processes
+from .processes import Process, Processes, wait_until
 from .project import ARCHIVE, DATA, ROOT, RUNS, SEED, SLUG, ProjectError, shown
 from .rounds import Round, follow
 from .server import LOOPBACK
 from .show import console, say, show_round, show_table
 from .sites import make_sites
 
-# How long the network, and then the sites, may take to come up, seconds.
-START_UP = 60
-
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `python -m federation network`."""
-    parser.add_argument("--sites", type=int, help="how many of data/site-* (default all)")
-    parser.add_argument("--rounds", type=int, default=3, help="how many (default 3)")
     parser.add_argument(
-        "--aggregator", choices=("fedavg", "fedopt"), default="fedavg", help="(default fedavg)"
+        "--sites", type=int, metavar="N", help="how many of data/site-* (default: all)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="how many rounds (default 3)"
+    )
+    parser.add_argument(
+        "--aggregator",
+        choices=("fedavg", "fedopt"),
+        default="fedavg",
+        help="how FEDn combines the sites' updates (default fedavg)",
     )
     parser.add_argument(
         "--server-optimizer",
         choices=("adam", "yogi", "adagrad"),
         default="adam",
-        help="of fedopt (default adam)",
+        help="for fedopt: how it steps from one global model to the next (default adam)",
     )
     parser.add_argument(
         "--round-timeout",
         type=float,
         default=180,
         metavar="SECONDS",
-        help="then a round goes on with the updates that came (default 180)",
+        help="end a round then, with the updates that came (default 180)",
     )
 
 
@@ -209,20 +212,6 @@ def start_session(api: APIClient, options: argparse.Namespace, sites: int) -> st
     if "session_id" not in answer:
         raise ProjectError(f"FEDn did not start the session: {answer.get('message')}")
     return str(answer["session_id"])
-
-
-def wait_until(condition: Callable[[], bool], processes: Sequence[Process], otherwise: str) -> None:
-    """Wait for a condition; raise `ProjectError` when a process ends or time runs out first."""
-    patience = START_UP + 5 * len(processes)
-    deadline = time.monotonic() + patience
-    while not condition():
-        for process in processes:
-            if not process.running():
-                raise ProjectError(f"{otherwise}: {shown(process.log)}: {process.cause_of_death()}")
-        if time.monotonic() > deadline:
-            logs = ", ".join(shown(process.log) for process in processes)
-            raise ProjectError(f"{otherwise} within {patience} s; see {logs}")
-        time.sleep(0.2)
 
 
 def report_deaths(clients: dict[str, Process], lost: dict[str, str]) -> None:

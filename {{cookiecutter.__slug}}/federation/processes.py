@@ -3,13 +3,16 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-# How long a process may take to end by itself, seconds.
-PATIENCE = 5
+from .project import ProjectError, shown
+
+# How long processes may take to come up, and then to end by themselves, seconds.
+START_UP, PATIENCE = 60, 5
 
 
 class Process:
@@ -84,6 +87,20 @@ class Processes:
             process.child.wait()
             if process.child.stdin:
                 process.child.stdin.close()
+
+
+def wait_until(condition: Callable[[], bool], processes: Sequence[Process], otherwise: str) -> None:
+    """Wait for a condition; raise `ProjectError` when a process ends or time runs out first."""
+    patience = START_UP + 5 * len(processes)
+    deadline = time.monotonic() + patience
+    while not condition():
+        for process in processes:
+            if not process.running():
+                raise ProjectError(f"{otherwise}: {shown(process.log)}: {process.cause_of_death()}")
+        if time.monotonic() > deadline:
+            logs = ", ".join(shown(process.log) for process in processes)
+            raise ProjectError(f"{otherwise} within {patience} s; see {logs}")
+        time.sleep(0.2)
 
 
 def _signal_group(process: Process, number: int) -> None:

@@ -10,7 +10,9 @@ from .project import SEED, shown
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `python -m federation seed`."""
-    parser.add_argument("--seed", type=int, default=0, help="of the random weights (default 0)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="equal seeds give equal weights (default 0)"
+    )
 
 
 def run(options: argparse.Namespace) -> None:

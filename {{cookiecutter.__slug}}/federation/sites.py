@@ -18,25 +18,35 @@ RECORD = "sites.json"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `python -m federation sites`."""
-    parser.add_argument("--sites", type=int, default=2, help="how many (default 2)")
     parser.add_argument(
-        "--source", type=Path, metavar="FILE", help="a file of yours to spread, not sample data"
+        "--sites", type=int, default=2, metavar="N", help="how many sites (default 2)"
     )
     parser.add_argument(
-        "--examples", type=int, help=f"of sample data in all (default {samples.EXAMPLES})"
+        "--source", type=Path, metavar="FILE", help="spread this file of yours, not sample data"
+    )
+    parser.add_argument(
+        "--examples",
+        type=int,
+        metavar="N",
+        help=f"how many examples of sample data in all (default {samples.EXAMPLES})",
     )
     parser.add_argument(
         "--partition",
         choices=("iid", "dirichlet"),
         default="iid",
-        help="iid: all sites alike (default); dirichlet: shares of each class drawn at random",
+        help="iid (default): all sites alike; dirichlet: they differ in their shares of a class",
     )
     parser.add_argument(
-        "--alpha", type=float, default=0.5, help="of dirichlet: the smaller, the more sites differ"
+        "--alpha",
+        type=float,
+        default=0.5,
+        help="for dirichlet: the smaller, the more the sites differ (default 0.5)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of all randomness (default 0)")
     parser.add_argument(
-        "--force", action="store_true", help="replace sites that this command did not make"
+        "--seed", type=int, default=0, help="equal seeds give equal sites (default 0)"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="replace site data that this command did not make"
     )
 
 
