@@ -107,7 +107,7 @@ def test_only_the_models_files_differ_between_frameworks(project) -> None:
             "federation/project.json",
             "fraud-detection.tar.gz",
             "requirements.txt",
-        } | ({"README.md"} if "README.md" in changed else set())
+        }
 
 
 def test_there_are_eight_questions_and_each_has_its_words() -> None:
