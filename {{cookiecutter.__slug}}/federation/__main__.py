@@ -10,6 +10,8 @@ COMMANDS = {
     "sites": "make sample data, or take a file of yours, and spread it over sites",
     "seed": "make the seed model, from which the first round starts",
     "package": "build the compute package, the archive that every site runs",
+    "simulate": "try many clients and rounds in this machine's processes",
+    "report": "show runs as a page: is federation worth it?",
     "network": "train over a real FEDn network on this machine",
 }
 

@@ -23,7 +23,7 @@ from .project import ARCHIVE, DATA, ROOT, RUNS, SEED, SLUG, ProjectError, shown
 from .rounds import Round, follow
 from .server import LOOPBACK
 from .show import console, say, show_round, show_table
-from .sites import make_sites
+from .sites import make_sample
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -132,7 +132,7 @@ def find_sites(wanted: int | None) -> list[Path]:
         raise ProjectError(f"--sites: expected 1 or more, found {wanted}")
     if not any(DATA.glob("site-*")):
         print(f"no site data under {shown(DATA)}: making sample data")
-        make_sites(sites=wanted or 2)
+        make_sample(wanted or 2)
     found = sorted(DATA.glob("site-*"), key=lambda path: (len(path.name), path.name))
     if wanted and wanted > len(found):
         raise ProjectError(

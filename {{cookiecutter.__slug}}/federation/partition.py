@@ -1,22 +1,67 @@
 """Ways to spread examples over sites. Each returns one array of row numbers per site."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from .project import ProjectError
 
 Rows = npt.NDArray[np.int64]
+Random = np.random.Generator
 
+METHODS = {
+    "iid": "all sites alike",
+    "dirichlet": "they differ in their shares of each class (--alpha)",
+    "shards": "each holds two classes or so",
+    "quantity": "they differ in their numbers of examples (--alpha)",
+    "column": "one site for each value of --column",
+}
 # What each site gets at the least, of at least two classes, so that it can hold some of them out.
 FEWEST_PER_CLASS = 2
 TRIES = 1000
 
 
-def iid(labels: Rows, sites: int, random: np.random.Generator) -> list[Rows]:
-    """Deal the rows of every class out evenly: all sites look alike.
+def spread(
+    method: str,
+    labels: Rows,
+    sites: int,
+    alpha: float,
+    column: npt.NDArray[Any] | None,
+    random: Random,
+) -> list[Rows]:
+    """Spread rows over sites by one of `METHODS`.
 
-    labels: int64, shape (rows,), the class of each row.
+    labels: int64, shape (rows,), the class of each row. alpha: of dirichlet and quantity.
+    column: shape (rows,), what `column` goes by. Raises `ProjectError` when a site would be
+    left without `FEWEST_PER_CLASS` examples of two classes.
     """
+    if column is not None and len(np.unique(column)) != sites:
+        raise ProjectError(
+            f"expected {len(np.unique(column))} sites, one for each value of the column, "
+            f"found {sites}"
+        )
+    draws: dict[str, Callable[[], list[Rows]]] = {
+        "iid": lambda: iid(labels, sites, random),
+        "dirichlet": lambda: dirichlet(labels, sites, alpha, random),
+        "shards": lambda: shards(labels, sites, random),
+        "quantity": lambda: quantity(labels, sites, alpha, random),
+        "column": lambda: by_value(np.zeros(0) if column is None else column),
+    }
+    tries = 1 if method in ("iid", "column") else TRIES
+    for _ in range(tries):
+        parts = draws[method]()
+        if all(_can_learn(labels[rows]) for rows in parts):
+            return parts
+    raise ProjectError(
+        f"no way found to give each of {sites} sites {FEWEST_PER_CLASS} examples of two classes "
+        f"by '{method}'; take fewer sites, more examples, a larger --alpha or another --partition"
+    )
+
+
+def iid(labels: Rows, sites: int, random: Random) -> list[Rows]:
+    """Deal the rows of every class out evenly."""
     dealt: list[list[Rows]] = [[] for _ in range(sites)]
     first = 0
     for label in np.unique(labels):
@@ -28,33 +73,56 @@ def iid(labels: Rows, sites: int, random: np.random.Generator) -> list[Rows]:
     return [random.permutation(np.concatenate(rows)) for rows in dealt]
 
 
-def dirichlet(labels: Rows, sites: int, alpha: float, random: np.random.Generator) -> list[Rows]:
-    """Deal every class out in shares drawn from a Dirichlet distribution: sites differ.
+def dirichlet(labels: Rows, sites: int, alpha: float, random: Random) -> list[Rows]:
+    """Deal every class out in shares drawn from a Dirichlet distribution.
 
-    labels: int64, shape (rows,). alpha: the smaller, the more the sites differ.
-    Raises `ProjectError` when no draw leaves each site two classes to learn from.
     Source: Yurochkin et al., "Bayesian Nonparametric Federated Learning of Neural Networks",
     2019, section 4.
     """
-    classes = np.unique(labels)
-    for _ in range(TRIES):
-        owner = np.empty(len(labels), dtype=np.int64)
-        for label in classes:
-            rows = random.permutation(np.flatnonzero(labels == label))
-            shares = random.dirichlet(np.full(sites, alpha))
-            cuts = np.round(np.cumsum(shares)[:-1] * len(rows)).astype(np.int64)
-            for site, part in enumerate(np.split(rows, cuts)):
-                owner[part] = site
-        parts = [np.flatnonzero(owner == site) for site in range(sites)]
-        if all(can_learn(labels[part]) for part in parts):
-            return [random.permutation(part) for part in parts]
-    raise ProjectError(
-        f"no way found to give each of {sites} sites {FEWEST_PER_CLASS} examples of two classes "
-        f"at alpha {alpha:g}; take fewer sites, more examples or a larger --alpha"
-    )
+    dealt: list[list[Rows]] = [[] for _ in range(sites)]
+    for label in np.unique(labels):
+        rows = random.permutation(np.flatnonzero(labels == label))
+        for site, part in enumerate(_cut(rows, random.dirichlet(np.full(sites, alpha)))):
+            dealt[site].append(part)
+    return [random.permutation(np.concatenate(rows)) for rows in dealt]
 
 
-def can_learn(labels: Rows) -> bool:
-    """Tell whether a site with these labels has enough of two classes."""
+def shards(labels: Rows, sites: int, random: Random) -> list[Rows]:
+    """Sort by class, cut into two shards per site, and deal the shards out.
+
+    Source: McMahan et al., "Communication-Efficient Learning of Deep Networks from
+    Decentralized Data", 2017, section 3.
+    """
+    # Shuffled before the stable sort, so that a class's rows are in random order.
+    shuffled = random.permutation(len(labels))
+    rows = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    pieces = np.array_split(rows, 2 * sites)
+    order = random.permutation(2 * sites)
+    return [
+        random.permutation(np.concatenate([pieces[one], pieces[other]]))
+        for one, other in zip(order[::2], order[1::2], strict=True)
+    ]
+
+
+def quantity(labels: Rows, sites: int, alpha: float, random: Random) -> list[Rows]:
+    """Cut the shuffled rows into sizes drawn from a Dirichlet distribution.
+
+    Source: Li et al., "Federated Learning on Non-IID Data Silos: An Experimental Study", 2022,
+    section IV-C.
+    """
+    return _cut(random.permutation(len(labels)), random.dirichlet(np.full(sites, alpha)))
+
+
+def by_value(column: npt.NDArray[Any]) -> list[Rows]:
+    """Give each value of a column a site of its own: the natural split."""
+    return [np.flatnonzero(column == value) for value in np.unique(column)]
+
+
+def _cut(rows: Rows, shares: npt.NDArray[np.float64]) -> list[Rows]:
+    cuts = np.round(np.cumsum(shares)[:-1] * len(rows)).astype(np.int64)
+    return np.split(rows, cuts)
+
+
+def _can_learn(labels: Rows) -> bool:
     _, counts = np.unique(labels, return_counts=True)
     return int((counts >= FEWEST_PER_CLASS).sum()) >= 2

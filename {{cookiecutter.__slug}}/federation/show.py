@@ -1,14 +1,18 @@
 """How results are shown in a terminal or in a log."""
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.table import Table
 
-from .rounds import Round
+if TYPE_CHECKING:
+    # Importing it takes a second, because it imports FEDn.
+    from .rounds import Round
 
 console = Console(highlight=False)
 
 
-def show_round(result: Round, sites: int) -> None:
+def show_round(result: "Round", sites: int) -> None:
     """Print one round as a line."""
     if not result.finished:
         say(f"round {result.number}: failed, FEDn got no usable update")
@@ -18,7 +22,7 @@ def show_round(result: Round, sites: int) -> None:
     say(f"round {result.number}: {updates}  {metrics}  ({result.seconds:.1f} s)")
 
 
-def show_table(results: list[Round], sites: int) -> None:
+def show_table(results: "list[Round]", sites: int) -> None:
     """Print all rounds as a table."""
     if not results:
         return

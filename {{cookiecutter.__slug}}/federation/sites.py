@@ -6,21 +6,30 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from . import partition, samples
 from .project import DATA, ProjectError, shown
+from .show import console
 
 # Left beside the sites that this command made; without it they are somebody's own data.
 RECORD = "sites.json"
+# A table of more sites than this would hide what it should show.
+ROWS_SHOWN = 20
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `python -m federation sites`."""
+    parser.add_argument("--sites", type=int, metavar="N", help="how many sites (default 2)")
+    add_data_options(parser, method="iid")
+    parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal sites")
     parser.add_argument(
-        "--sites", type=int, default=2, metavar="N", help="how many sites (default 2)"
+        "--force", action="store_true", help="replace site data that this command did not make"
     )
+
+
+def add_data_options(parser: argparse.ArgumentParser, method: str) -> None:
+    """Declare which examples there are, and how they are spread; `method` is the default."""
     parser.add_argument(
         "--source", type=Path, metavar="FILE", help="spread this file of yours, not sample data"
     )
@@ -30,76 +39,30 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"how many examples of sample data in all (default {samples.EXAMPLES})",
     )
+    ways = "; ".join(f"{name}: {words}" for name, words in partition.METHODS.items())
     parser.add_argument(
         "--partition",
-        choices=("iid", "dirichlet"),
-        default="iid",
-        help="iid (default): all sites alike; dirichlet: they differ in their shares of a class",
+        choices=tuple(partition.METHODS),
+        default=method,
+        help=f"how the sites differ. {ways} (default {method})",
     )
     parser.add_argument(
         "--alpha",
         type=float,
         default=0.5,
-        help="for dirichlet: the smaller, the more the sites differ (default 0.5)",
+        help="for dirichlet and quantity: the smaller, the more the sites differ (default 0.5)",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="equal seeds give equal sites (default 0)"
-    )
-    parser.add_argument(
-        "--force", action="store_true", help="replace site data that this command did not make"
-    )
+    parser.add_argument("--column", metavar="NAME", help="for column: which one")
 
 
 def run(options: argparse.Namespace) -> None:
     """Make or read the examples, spread them, write one file per site, show who got what."""
-    make_sites(
-        sites=options.sites,
-        source=options.source,
-        examples=options.examples,
-        method=options.partition,
-        alpha=options.alpha,
-        seed=options.seed,
-        force=options.force,
-    )
-    print("next: python -m federation network")
-
-
-def make_sites(
-    sites: int = 2,
-    source: Path | None = None,
-    examples: int | None = None,
-    method: str = "iid",
-    alpha: float = 0.5,
-    seed: int = 0,
-    force: bool = False,
-) -> None:
-    """Do what `run` says. Raises `ProjectError`; the sites before are then left as they were."""
-    if sites < 1:
-        raise ProjectError(f"--sites: expected 1 or more, found {sites}")
-    if not alpha > 0:
-        raise ProjectError(f"--alpha: expected a number above 0, found {alpha:g}")
-    if examples is not None and examples < 1:
-        raise ProjectError(f"--examples: expected 1 or more, found {examples}")
     before = sorted(DATA.glob("site-*"))
-    if before and not (DATA / RECORD).exists() and not force:
+    if before and not (DATA / RECORD).exists() and not options.force:
         raise ProjectError(
             f"{shown(before[0])} was not made by this command; move it away, or add --force"
         )
-
-    everything = samples.read(source) if source else samples.make(examples, seed)
-    labels = samples.labels(everything)
-    random = np.random.default_rng(seed)
-    parts = (
-        partition.dirichlet(labels, sites, alpha, random)
-        if method == "dirichlet"
-        else partition.iid(labels, sites, random)
-    )
-
-    if not all(partition.can_learn(labels[rows]) for rows in parts):
-        raise ProjectError(
-            f"{sites} sites are too many for {len(labels):,} examples: "
-            f"each needs {partition.FEWEST_PER_CLASS} of two classes"
-        )
+    everything, parts = spread(options, options.sites, default=2)
 
     fresh = DATA / ".sites"
     shutil.rmtree(fresh, ignore_errors=True)
@@ -112,18 +75,69 @@ def make_sites(
     for folder in sorted(fresh.iterdir()):
         folder.rename(DATA / folder.name)
     fresh.rmdir()
+    made = ("partition", "alpha", "column", "seed")
     record = {
-        "source": str(source) if source else None,
-        "partition": method,
-        **({"alpha": alpha} if method == "dirichlet" else {}),
-        "seed": seed,
+        "source": str(options.source) if options.source else None,
+        **{name: value for name, value in vars(options).items() if name in made},
     }
     (DATA / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
-    classes = np.unique(labels)
-    table = Table("site", "examples", *(f"class {label}" for label in classes), "file")
-    for number, rows in enumerate(parts, start=1):
-        counts = [f"{int(np.sum(labels[rows] == label)):,}" for label in classes]
-        file = shown(DATA / f"site-{number}" / samples.FILE_NAME)
-        table.add_row(f"site-{number}", f"{len(rows):,}", *counts, file)
-    Console().print(table)
+    labels = samples.labels(everything)
+    classes = int(labels.max()) + 1
+    show_counts(np.stack([np.bincount(labels[rows], minlength=classes) for rows in parts]))
+    print(f"data: {shown(DATA / 'site-*' / samples.FILE_NAME)}")
+
+
+def make_sample(sites: int) -> None:
+    """Make sample data for some sites, with the defaults of everything else."""
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    run(parser.parse_args(["--sites", str(sites)]))
+
+
+def spread(
+    options: argparse.Namespace, sites: int | None, default: int
+) -> tuple[samples.Sample, list[partition.Rows]]:
+    """Return all examples, and which rows each site gets, as the options say.
+
+    sites: how many; None means `default`, or as many as the column of the natural split has
+    values. Raises `ProjectError`.
+    """
+    if sites is not None and sites < 1:
+        raise ProjectError(f"expected 1 site or more, found {sites}")
+    if not options.alpha > 0:
+        raise ProjectError(f"--alpha: expected a number above 0, found {options.alpha:g}")
+    if options.examples is not None and options.examples < 1:
+        raise ProjectError(f"--examples: expected 1 or more, found {options.examples}")
+    if (options.partition == "column") != (options.column is not None):
+        raise ProjectError("--partition column and --column NAME go together")
+    everything = (
+        samples.read(options.source)
+        if options.source
+        else samples.make(options.examples, options.seed)
+    )
+    column = samples.column(everything, options.column) if options.column else None
+    if sites is None:
+        sites = default if column is None else len(np.unique(column))
+    parts = partition.spread(
+        options.partition,
+        samples.labels(everything),
+        sites,
+        options.alpha,
+        column,
+        np.random.default_rng(options.seed),
+    )
+    return everything, parts
+
+
+def show_counts(counts: partition.Rows) -> None:
+    """Print a table of what every site got.
+
+    counts: int64, shape (sites, classes), examples of each class.
+    """
+    table = Table("site", "examples", *(f"class {label}" for label in range(counts.shape[1])))
+    for number, row in enumerate(counts[:ROWS_SHOWN], start=1):
+        table.add_row(str(number), f"{row.sum():,}", *(f"{count:,}" for count in row))
+    console.print(table)
+    if len(counts) > ROWS_SHOWN:
+        console.print(f"and {len(counts) - ROWS_SHOWN} more sites")

@@ -10,15 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from .dataset import Array, Dataset, Part
+from .dataset import Array, Dataset, Part, held_out
 from .errors import PackageError
 from .schema import Field, Schema
 from .site import data_file
 
 SCHEMA = Schema.read(Path(__file__).with_name("schema.json"))
-# One row in five is held out for validation, of each class.
-HELD_OUT = 5
-
 READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
     # As text, so that a cell that is no number can be shown as it stands in the file.
     ".csv": lambda path: pl.read_csv(path, infer_schema=False),
@@ -57,19 +54,6 @@ def load(part: Part, path: Path | None = None) -> Dataset:
         return Dataset(features, labels)
     rows = np.flatnonzero(held_out(labels) == (part == "test"))
     return Dataset(features[rows], labels[rows])
-
-
-def held_out(labels: Array) -> Array:
-    """Tell for each row whether it is held out: of every class one in `HELD_OUT`, at least one.
-
-    The choice is random but fixed: the same file gives the same split in every round.
-    """
-    chosen = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        rows = np.random.default_rng(0).permutation(np.flatnonzero(labels == label))
-        # A class with a single row is left to training: it cannot be in both.
-        chosen[rows[: max(len(rows) // HELD_OUT, int(len(rows) > 1))]] = True
-    return chosen
 
 
 def read_table(file: Path) -> pl.DataFrame:

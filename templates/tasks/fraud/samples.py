@@ -7,6 +7,7 @@ Card Fraud Detection: Practical Handbook", 2022, chapter 3, with its three fraud
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ PAYMENTS_A_DAY = 1.75
 # Episodes per 10,000 payments, so that well under one per cent of all payments are fraud.
 STOLEN_CARDS, SKIMMED_TERMINALS = 3.0, 1.5
 
+Sample = pl.DataFrame
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
@@ -109,6 +111,13 @@ def labels(table: pl.DataFrame) -> Rows:
     """Return the class of each row, int64, shape (rows,), numbered in order of their values."""
     _, classes = np.unique(table[_label()].cast(pl.String).to_numpy(), return_inverse=True)
     return np.asarray(classes, dtype=np.int64)
+
+
+def column(table: pl.DataFrame, name: str) -> npt.NDArray[Any]:
+    """Return one column, shape (rows,). Raises `ProjectError` when there is none of that name."""
+    if name not in table.columns:
+        raise ProjectError(f"--column: expected one of {', '.join(table.columns)}, found '{name}'")
+    return table[name].to_numpy()
 
 
 def write(table: pl.DataFrame, rows: Rows, path: Path) -> None:

@@ -5,7 +5,7 @@ Digits", UCI Machine Learning Repository, 1998 (CC BY 4.0): 8×8 pixels in 17 sh
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ class Digits(NamedTuple):
 
     images: Array
     labels: Array
+
+
+Sample = Digits
 
 
 def make(examples: int | None, seed: int) -> Digits:
@@ -56,16 +59,21 @@ def labels(digits: Digits) -> Rows:
     return digits.labels.astype(np.int64)
 
 
+def column(digits: Digits, name: str) -> npt.NDArray[Any]:
+    """Raise `ProjectError`: images have no columns."""
+    raise ProjectError(f"--column: images have no column '{name}'; choose another --partition")
+
+
 def write(digits: Digits, rows: Rows, path: Path) -> None:
-    """Write some digits as one site's file, a fifth of them as its test set."""
+    """Write some digits as one site's file, the last fifth of them as its test set."""
     images, labels = digits.images[rows], digits.labels[rows]
-    held_out = max(1, len(rows) // 5)
+    training = len(rows) - max(1, len(rows) // 5)
     np.savez_compressed(
         path,
-        x_train=images[held_out:],
-        y_train=labels[held_out:],
-        x_test=images[:held_out],
-        y_test=labels[:held_out],
+        x_train=images[:training],
+        y_train=labels[:training],
+        x_test=images[training:],
+        y_test=labels[training:],
     )
 
 

@@ -1,0 +1,150 @@
+"""What a simulation's worker processes do: train and measure models, for any client in turn.
+
+A worker imports the model library once, from the unpacked archive, and maps the clients' examples
+from files that all workers share. Nothing but the compiled model stays between two calls.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .clients import Clients
+
+Weights = list[npt.NDArray[Any]]
+Metrics = dict[str, float]
+
+# One thread a worker: the processes share the machine, and sums come out the same on each.
+ONE_THREAD = {f"{name}_THREADS": "1" for name in ("POLARS_MAX", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")}
+ONE_THREAD |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+
+
+class Failure(NamedTuple):
+    """What a worker returns instead of a result: why, in one line."""
+
+    cause: str
+
+
+class Worker:
+    """One process's model library, model and view of the clients."""
+
+    def __init__(self, package: str, store: str) -> None:
+        sys.path.insert(0, package)
+        from model import data, metrics
+        from model.classifier import Classifier
+
+        self.measure_predictions = metrics.evaluate
+        self.clients = Clients.load(Path(store))
+        self.classifier = Classifier(data.input_shape(), data.num_classes())
+        self.held_out = self.clients.rows(held_out=True)
+
+    def train(self, client: int, weights: Weights, sent: dict[str, Any]) -> tuple[Weights, int]:
+        """Do what the package's train.py does; return the update and its number of examples."""
+        rows = self.clients.train(client)
+        return self._fit(rows, weights, sent), rows.stop - rows.start
+
+    def measure(self, weights: Weights) -> tuple[Metrics, list[Metrics]]:
+        """Measure a model on all held-out examples together, and on each client's."""
+        self._set(weights)
+        probabilities = self.classifier.predict(self.clients.features[self.held_out])
+        labels = self.clients.labels[self.held_out]
+        sizes = self.clients.bounds[:, 2] - self.clients.bounds[:, 1]
+        spans = np.split(np.arange(len(labels)), np.cumsum(sizes)[:-1])
+        each = [self.measure_predictions(labels[span], probabilities[span]) for span in spans]
+        return self.measure_predictions(labels, probabilities), each
+
+    def alone(
+        self, client: int, weights: Weights, sent: dict[str, Any], rounds: int
+    ) -> tuple[Metrics, Metrics]:
+        """Train a client by itself for as many rounds.
+
+        Returns the metrics on all held-out examples together, and on its own.
+        """
+        for _ in range(rounds):
+            weights = self._fit(self.clients.train(client), weights, sent)
+        everywhere, each = self.measure(weights)
+        return everywhere, each[client]
+
+    def central(self, weights: Weights, sent: dict[str, Any], rounds: int) -> list[Metrics]:
+        """Train on all clients' examples together; return the metrics after each round."""
+        rows = self.clients.rows(held_out=False)
+        measured = []
+        for _ in range(rounds):
+            weights = self._fit(rows, weights, sent)
+            measured.append(self.measure(weights)[0])
+        return measured
+
+    def _fit(
+        self, rows: slice | npt.NDArray[np.int64], weights: Weights, sent: dict[str, Any]
+    ) -> Weights:
+        from model.dataset import Dataset
+        from model.seeding import training_seed
+        from model.settings import Settings
+
+        settings = Settings.override(sent)
+        dataset = Dataset(self.clients.features[rows], self.clients.labels[rows])
+        received = self._set(weights)
+        seed = training_seed(settings.seed, received, [dataset.features, dataset.labels])
+        self.classifier.fit(dataset, settings, seed)
+        trained: Weights = self.classifier.get_weights()
+        if not all(np.isfinite(array).all() for array in trained):
+            raise ValueError("the trained model holds NaN or infinite values")
+        return trained
+
+    def _set(self, weights: Weights) -> Weights:
+        # As the package reads a model file: FEDn's fedopt makes float64 of everything.
+        like = self.classifier.get_weights()
+        received = [w.astype(held.dtype) for w, held in zip(weights, like, strict=True)]
+        self.classifier.set_weights(received)
+        return received
+
+
+class Pool:
+    """Worker processes that all hold the same model library and clients."""
+
+    def __init__(self, workers: int, package: Path, store: Path) -> None:
+        os.environ.update(ONE_THREAD)
+        # Spawned, not forked: frameworks with threads of their own do not survive a fork.
+        self.executor = ProcessPoolExecutor(
+            workers, multiprocessing.get_context("spawn"), _start, (str(package), str(store))
+        )
+
+    def call(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        """Have some worker do a method of `Worker`; returns a future."""
+        return self.executor.submit(_call, method.__name__, *arguments)
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.executor.shutdown(wait=True, cancel_futures=True)
+
+
+# The one of this process, once `_start` has made it.
+_worker: Worker
+
+
+def _start(package: str, store: str) -> None:
+    # A Ctrl-C reaches the whole group of processes; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    global _worker
+    _worker = Worker(package, store)
+
+
+def _call(method: str, *arguments: Any) -> Any:
+    try:
+        return getattr(_worker, method)(*arguments)
+    except Exception as error:
+        # As text, because the parent may not be able to import the error's class.
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}, line {frame.lineno}"
+        cause = " ".join(str(error).split()) or "no message"
+        return Failure(f"{type(error).__name__}: {cause} ({place})")
