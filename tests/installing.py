@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,10 @@ class Installed:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            # A test in the background has them ignored, and its children would inherit that.
+            preexec_fn=lambda: [
+                signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGHUP)
+            ],
         )
 
     def learning(self, rounds: int) -> list[dict[str, float]]:

@@ -18,8 +18,8 @@ from pathlib import Path
 from fedn import APIClient
 
 from . import package, seed
-from .processes import Process, Processes, wait_until
-from .project import ARCHIVE, DATA, ROOT, RUNS, SEED, SLUG, ProjectError, shown
+from .processes import ONE_THREAD, Process, Processes, wait_until
+from .project import ARCHIVE, DATA, ROOT, RUNS, SEED, SLUG, ProjectError, by_number, shown
 from .rounds import Round, follow
 from .server import LOOPBACK
 from .show import console, say, show_round, show_table
@@ -61,9 +61,10 @@ def run(options: argparse.Namespace) -> None:
         raise ProjectError(f"--rounds: expected 1 or more, found {options.rounds}")
     if not options.round_timeout > 0:
         raise ProjectError(f"--round-timeout: expected seconds, found {options.round_timeout:g}")
-    # A terminate or a closed terminal must stop the children as Ctrl-C does.
+    # A terminate or a closed terminal must stop the children as Ctrl-C does (unless under nohup).
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
     sites = find_sites(options.sites)
     package.run(argparse.Namespace(max_size=10))
@@ -133,7 +134,7 @@ def find_sites(wanted: int | None) -> list[Path]:
     if not any(DATA.glob("site-*")):
         print(f"no site data under {shown(DATA)}: making sample data")
         make_sample(wanted or 2)
-    found = sorted(DATA.glob("site-*"), key=lambda path: (len(path.name), path.name))
+    found = sorted(DATA.glob("site-*"), key=lambda path: by_number(path.name))
     if wanted and wanted > len(found):
         raise ProjectError(
             f"expected {wanted} sites, found {len(found)} under {shown(DATA)}; "
@@ -178,7 +179,7 @@ def start_clients(
     for site in sites:
         command = [str(programs / "fedn"), "client", "start", "--name", site.name]
         command += ["--api-url", f"http://{LOOPBACK}", "--api-port", str(api.port)]
-        environment = {
+        environment = ONE_THREAD | {
             "FEDN_DATA_PATH": str(site),
             # The package's commands start `python`: the one that runs this.
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",

@@ -15,6 +15,11 @@ from .project import ProjectError, shown
 START_UP, PATIENCE = 60, 5
 
 
+# One thread a process: sites share this machine, and sums come out the same in every process.
+ONE_THREAD = {f"{name}_THREADS": "1" for name in ("POLARS_MAX", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")}
+ONE_THREAD |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+
+
 class Process:
     """A child process with a log file and a working folder of its own."""
 

@@ -3,6 +3,7 @@
 import argparse
 import html
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +121,10 @@ def curves(runs: list[Run]) -> go.Figure:
                     line={"color": GREEN if len(runs) == 1 else color, "dash": "dash"},
                 )  # fmt: skip
                 values = [line["everywhere"][metric] for line in one.baselines["alone"]]
-                alone = sorted(value for value in values if value is not None)
+                alone = [value for value in values if value is not None]
                 if alone:
                     figure.add_scatter(
-                        x=[0, rounds[-1]], y=[alone[len(alone) // 2]] * 2, visible=visible,
+                        x=[0, rounds[-1]], y=[statistics.median(alone)] * 2, visible=visible,
                         name=f"{prefix}a site alone, median", mode="lines", meta=metric,
                         line={"color": ORANGE if len(runs) == 1 else color, "dash": "dot"},
                     )  # fmt: skip
@@ -217,7 +218,7 @@ def gains_words(one: Run) -> str:
 
 
 def shares(one: Run) -> go.Figure:
-    """Draw how many examples of each class each site has; a button shows shares instead."""
+    """Draw how many examples of each class each site has; a button shows where a class lies."""
     counts = one.config["class_counts"][:NAMED]
     sites = [f"site {number}" for number in range(1, len(counts) + 1)]
     figure = go.Figure()
@@ -231,13 +232,24 @@ def shares(one: Run) -> go.Figure:
                 "pattern": {"shape": "" if label < len(COLORS) else "/"},
             },
         )
+    counted = [list(column) for column in zip(*counts, strict=True)]
+    shared = [[100 * n / max(sum(column), 1) for n in column] for column in counted]
     buttons = [
-        {"label": label, "method": "relayout", "args": [{"barnorm": norm}]}
-        for label, norm in (("examples", ""), ("shares", "percent"))
+        {
+            "label": label,
+            "method": "update",
+            "args": [{"y": values}, {"barmode": mode, "yaxis.title.text": axis}],
+        }
+        for label, values, mode, axis in (
+            ("examples", counted, "stack", "examples"),
+            ("where each class lies", shared, "group", "% of the class"),
+        )
     ]
     menu = {"buttons": buttons, "type": "buttons", "direction": "right", "x": 0, "y": 1.16}
     figure.update_layout(
-        barmode="stack", updatemenus=[menu | {"xanchor": "left", "yanchor": "top"}]
+        barmode="stack",
+        yaxis_title="examples",
+        updatemenus=[menu | {"xanchor": "left", "yanchor": "top"}],
     )
     return figure
 

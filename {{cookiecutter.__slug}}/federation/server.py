@@ -11,6 +11,7 @@ closes, which happens however the parent ends.
 
 import json
 import os
+import queue
 import socket
 import sys
 import threading
@@ -18,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+from .project import by_number
 
 LOOPBACK = "127.0.0.1"
 NETWORK = "federation"
@@ -66,7 +69,7 @@ def serve(ready: Path) -> None:
 
     # FEDn's combiner would listen on every interface of the machine.
     with mock.patch("grpc.server", _bound_to_loopback(grpc.server)):
-        Combiner(
+        combiner = Combiner(
             {
                 "discover_host": LOOPBACK,
                 "discover_port": api.server_port,
@@ -82,6 +85,9 @@ def serve(ready: Path) -> None:
             repository,
             database,
         )
+
+    handler = combiner.round_handler.update_handler
+    handler.waitforit = _then_in_order(handler.waitforit, handler.model_updates)
 
     temporary = ready.with_suffix(".tmp")
     temporary.write_text(json.dumps({"api_port": api.server_port}), encoding="utf-8")
@@ -103,6 +109,22 @@ def _bound_to_loopback(make_server: Callable[..., Any]) -> Callable[..., Any]:
         return server
 
     return make
+
+
+def _then_in_order(wait: Callable[..., None], updates: "queue.Queue[Any]") -> Callable[..., None]:
+    """Wrap the wait for a round's updates so that they are combined by the sites' numbers.
+
+    FEDn combines them as they come in, and a sum depends on its order in the last bit. With one
+    order a run repeats bit for bit, and a simulation of it comes to the same model.
+    """
+
+    def wait_and_sort(*arguments: Any, **options: Any) -> None:
+        wait(*arguments, **options)
+        arrived = [updates.get() for _ in range(updates.qsize())]
+        for update in sorted(arrived, key=lambda update: by_number(update.sender.name)):
+            updates.put(update)
+
+    return wait_and_sort
 
 
 def free_port() -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from . import package, samples, seed, sites
 from .baselines import measure_baselines
 from .clients import Clients
-from .project import CLIENT, DATA, ROOT, RUNS, SEED, ProjectError, shown
+from .project import CLIENT, DATA, ROOT, RUNS, SEED, ProjectError, by_number, shown
 from .report import write_report
 from .runs import Run
 from .show import say
@@ -138,7 +138,7 @@ def make_clients(options: argparse.Namespace, folder: Path) -> Clients:
     from model.dataset import held_out
 
     if options.data:
-        found = sorted(DATA.glob("site-*"), key=lambda path: (len(path.name), path.name))
+        found = sorted(DATA.glob("site-*"), key=lambda path: by_number(path.name))
         found = found[: options.clients]
         if not found or (options.clients or 1) > len(found):
             raise ProjectError(f"--data: expected {options.clients or 1} sites, found {len(found)}")

@@ -13,9 +13,9 @@ from .show import console, number
 class Verdict:
     """A run's metric on all held-out examples together, for each way to train.
 
-    All are of the last round: picking the best of many by the held-out examples would
-    flatter. best_alone is the best of the clients that were tried, alone their median; None where the
-    baselines were not computed or the metric is not defined.
+    All are of the last round: picking the best of many by the held-out examples would flatter.
+    alone is the median of the clients that were tried, best_alone the best of them. None where
+    the baselines were not computed or the metric is not defined.
     """
 
     metric: str

@@ -18,13 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .clients import Clients
+from .processes import ONE_THREAD
 
 Weights = list[npt.NDArray[Any]]
 Metrics = dict[str, float]
-
-# One thread a worker: the processes share the machine, and sums come out the same on each.
-ONE_THREAD = {f"{name}_THREADS": "1" for name in ("POLARS_MAX", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")}
-ONE_THREAD |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 
 
 class Failure(NamedTuple):
@@ -49,7 +46,8 @@ class Worker:
     def train(self, client: int, weights: Weights, sent: dict[str, Any]) -> tuple[Weights, int]:
         """Do what the package's train.py does; return the update and its number of examples."""
         rows = self.clients.train(client)
-        return self._fit(rows, weights, sent), rows.stop - rows.start
+        # A native int, as JSON gives FEDn: numpy's would turn the average into float64.
+        return self._fit(rows, weights, sent), int(rows.stop - rows.start)
 
     def measure(self, weights: Weights) -> tuple[Metrics, list[Metrics]]:
         """Measure a model on all held-out examples together, and on each client's."""
