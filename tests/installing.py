@@ -65,6 +65,18 @@ class Installed:
         """Return the folder of the newest run."""
         return max((self.folder / "runs").iterdir())
 
+    def same_arrays(self, one: Path, other: Path) -> bool:
+        """Tell whether two model files hold equal arrays, bit for bit."""
+        code = (
+            "import sys, numpy as np\n"
+            "one, other = (np.load(path) for path in sys.argv[1:])\n"
+            "print(one.files == other.files and all(\n"
+            "    one[k].dtype == other[k].dtype and np.array_equal(one[k], other[k])"
+            " for k in one))\n"
+        )
+        command = [self.python, "-c", code, one, other]
+        return check(subprocess.run(command, **CAPTURED)).strip() == "True"
+
     def processes(self) -> dict[int, str]:
         """Return what still runs of this project, by process id."""
         listed = check(subprocess.run(["ps", "-ww", "-eo", "pid=,args="], **CAPTURED))

@@ -26,17 +26,21 @@ def measure_baselines(run: Run, sent: dict[str, Any], clients: int, pool: Pool) 
     random = np.random.default_rng([run.config["options"]["seed"], 3])
     tried = sorted(random.permutation(clients)[:ALONE_AT_MOST].tolist())
     # The longest first: the pooled data keeps one worker busy while the others take the rest.
-    futures = [pool.call(Worker.central, weights, sent, rounds)]
-    futures += [pool.call(Worker.alone, client, weights, sent, rounds) for client in tried]
-    results = []
-    for future in track(
-        futures, "baselines", console=console, transient=True, disable=not console.is_terminal
-    ):
-        result = future.result()
+    pooled = pool.each(Worker.central, [(weights, sent, rounds)])
+    single = pool.each(Worker.alone, [(client, weights, sent, rounds) for client in tried])
+    shown = track(
+        single,
+        "baselines",
+        total=len(tried),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    alone = list(shown)
+    central = next(pooled)
+    for result in (central, *alone):
         if isinstance(result, Failure):
             raise ProjectError(f"a baseline failed: {result.cause}")
-        results.append(result)
-    central, *alone = results
     pairs = zip(tried, alone, strict=True)
     named = [{"client": c, "everywhere": every, "own": own} for c, (every, own) in pairs]
     return {"central": central, "alone": named}

@@ -21,7 +21,6 @@ from .project import CLIENT, DATA, ROOT, RUNS, SEED, ProjectError, by_number, sh
 from .report import write_report
 from .runs import Run
 from .show import say
-from .simulation import Simulation
 from .summary import show_summary
 from .workers import Pool
 
@@ -60,10 +59,13 @@ def run(options: argparse.Namespace) -> None:
         kept = before.config["options"] | {"resume": options.resume, "workers": options.workers}
         options = argparse.Namespace(**kept)
         options.source = options.source and Path(options.source)
+    else:
+        choose_data(options)
     check(options)
     if not SEED.exists():
         seed.run(argparse.Namespace(seed=0))
     with package.imported_package() as unpacked, tempfile.TemporaryDirectory() as store:
+        from model import data
         from model.settings import Settings
 
         sent = parse_settings(options.set)
@@ -80,7 +82,11 @@ def run(options: argparse.Namespace) -> None:
             SEED.read_bytes(),
         )
         workers = min(options.workers or os.cpu_count() or 1, len(clients))
-        with Pool(workers, unpacked, Path(store)) as pool:
+        shape = data.input_shape(), data.num_classes()
+        with Pool(workers, unpacked, Path(store), *shape) as pool:
+            # Imported while the workers start, because it imports FEDn.
+            from .simulation import Simulation
+
             try:
                 Simulation(run_, options, sent, len(clients), pool).rounds()
                 if not options.no_baselines and not run_.baselines:
@@ -101,6 +107,20 @@ def run(options: argparse.Namespace) -> None:
     say(f"run: {shown(run_.folder)}\nreport: {shown(page)}")
     if options.mlflow:
         log_to_mlflow(run_, options.mlflow)
+
+
+def choose_data(options: argparse.Namespace) -> None:
+    """Take the user's own data, where there is some and nothing else is asked for."""
+    if options.data or options.source or options.examples:
+        return
+    record = DATA / sites.RECORD
+    if record.exists():
+        source = json.loads(record.read_text("utf-8"))["source"]
+        options.source = Path(source) if source else None
+    else:
+        options.data = any(DATA.glob("site-*"))
+    if options.source or options.data:
+        say(f"data: {shown(options.source or DATA)}")
 
 
 def check(options: argparse.Namespace) -> None:

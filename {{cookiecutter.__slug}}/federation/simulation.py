@@ -80,10 +80,11 @@ class Simulation:
         late = [c for c in chosen if c in self.slow and fates[c, 1] < 0.5 and c not in dropped]
         training = [c for c in chosen if c not in dropped and c not in late]
 
-        futures = [self.pool.call(Worker.train, c, weights, self.sent) for c in training]
+        calls = [(client, weights, self.sent) for client in training]
+        together = max(1, len(calls) // (2 * self.pool.workers))
         updates, failed = [], {}
-        for client, future in zip(training, futures, strict=True):
-            result = future.result()
+        results = self.pool.each(Worker.train, calls, together)
+        for client, result in zip(training, results, strict=True):
             if isinstance(result, Failure):
                 failed[client] = result.cause
                 say(f"round {number}: client {client + 1} failed: {result.cause}")
@@ -104,7 +105,7 @@ class Simulation:
         self, number: int, weights: Weights, line: dict[str, Any], started: float | None = None
     ) -> None:
         """Measure a global model; write its line, the models and the checkpoint."""
-        result = self.pool.call(Worker.measure, weights).result()
+        result = self.pool.call(Worker.measure, weights)
         if isinstance(result, Failure):
             what = "the seed model does not fit; make a new one with 'python -m federation seed'"
             raise ProjectError(f"{what if number == 0 else 'no measure'}: {result.cause}")

@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
     fresh.rmdir()
     made = ("partition", "alpha", "column", "seed")
     record = {
-        "source": str(options.source) if options.source else None,
+        "source": str(options.source.resolve()) if options.source else None,
         **{name: value for name, value in vars(options).items() if name in made},
     }
     (DATA / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

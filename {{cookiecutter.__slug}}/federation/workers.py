@@ -8,8 +8,9 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,14 +34,16 @@ class Failure(NamedTuple):
 class Worker:
     """One process's model library, model and view of the clients."""
 
-    def __init__(self, package: str, store: str) -> None:
+    def __init__(
+        self, package: str, store: str, input_shape: tuple[int, ...], num_classes: int
+    ) -> None:
         sys.path.insert(0, package)
-        from model import data, metrics
+        from model import metrics
         from model.classifier import Classifier
 
         self.measure_predictions = metrics.evaluate
         self.clients = Clients.load(Path(store))
-        self.classifier = Classifier(data.input_shape(), data.num_classes())
+        self.classifier = Classifier(input_shape, num_classes)
         self.held_out = self.clients.rows(held_out=True)
 
     def train(self, client: int, weights: Weights, sent: dict[str, Any]) -> tuple[Weights, int]:
@@ -106,18 +109,46 @@ class Worker:
 
 
 class Pool:
-    """Worker processes that all hold the same model library and clients."""
+    """Worker processes that all hold the same model library and clients.
 
-    def __init__(self, workers: int, package: Path, store: Path) -> None:
+    input_shape, num_classes: of the model. The processes start at once, so that the caller can
+    do something else until they are there.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        package: Path,
+        store: Path,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+    ) -> None:
         os.environ.update(ONE_THREAD)
+        self.workers = workers
         # Spawned, not forked: frameworks with threads of their own do not survive a fork.
         self.executor = ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), _start, (str(package), str(store))
+            workers,
+            multiprocessing.get_context("spawn"),
+            _start,
+            (str(package), str(store), input_shape, num_classes),
         )
+        for _ in range(workers):
+            self.executor.submit(os.getpid)
 
     def call(self, method: Callable[..., Any], *arguments: Any) -> Any:
-        """Have some worker do a method of `Worker`; returns a future."""
-        return self.executor.submit(_call, method.__name__, *arguments)
+        """Have some worker do a method of `Worker`; return its result or a `Failure`."""
+        return next(self.each(method, [arguments]))
+
+    def each(
+        self, method: Callable[..., Any], calls: Sequence[tuple[Any, ...]], together: int = 1
+    ) -> Iterator[Any]:
+        """Have the workers do a method once per tuple of arguments; the results come in order.
+
+        together: how many calls go to a worker at a time; small ones cost more to send than to do.
+        """
+        groups = [calls[start : start + together] for start in range(0, len(calls), together)]
+        futures = [self.executor.submit(_do, method.__name__, group) for group in groups]
+        return (result for future in futures for result in future.result())
 
     def __enter__(self) -> "Pool":
         return self
@@ -130,14 +161,27 @@ class Pool:
 _worker: Worker
 
 
-def _start(package: str, store: str) -> None:
+def _start(package: str, store: str, input_shape: tuple[int, ...], num_classes: int) -> None:
     # A Ctrl-C reaches the whole group of processes; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     global _worker
-    _worker = Worker(package, store)
+    _worker = Worker(package, store, input_shape, num_classes)
 
 
-def _call(method: str, *arguments: Any) -> Any:
+def _end_with_parent() -> None:
+    """End this process when its parent has been killed, and nobody will ask it for more."""
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
+
+
+def _do(method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    return [_call(method, arguments) for arguments in calls]
+
+
+def _call(method: str, arguments: tuple[Any, ...]) -> Any:
     try:
         return getattr(_worker, method)(*arguments)
     except Exception as error:

@@ -1,0 +1,139 @@
+"""Time this template's simulation against Flower's own: same model, data, clients and rounds.
+
+    python benchmarks/simulation/compare.py --runs 3
+
+Sets up an environment for each below build/venvs, generates a numpy project, puts the logistic
+regression into it, and runs both as whole processes in turn. Prints medians and ratios.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+WORK = ROOT / "build" / "benchmark"
+FEATURES, PER_CLIENT = 29, 2000
+SETTINGS = {"epochs": 1, "batch_size": 32, "learning_rate": 0.05}
+FLOWER = "flwr[simulation]==1.41.0"
+
+
+def environment(name: str, *requirements: str) -> Path:
+    """Return the Python of an environment, set up once."""
+    venv = ROOT / "build" / "venvs" / name
+    python = venv / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
+    return python
+
+
+def project() -> Path:
+    """Generate a project for tables with the benchmark's model and schema in it."""
+    answers = ["project_name=benchmark", "task=fraud", "framework=numpy"]
+    command = [sys.executable, "-m", "cookiecutter", "--no-input", "-o", WORK, ROOT, *answers]
+    subprocess.run(command, check=True, capture_output=True)
+    folder = WORK / "benchmark"
+    model = folder / "client" / "model"
+    shutil.copy(HERE / "logistic_regression.py", model / "classifier.py")
+    names = [f"x{number}" for number in range(FEATURES)]
+    scale = {"center": 0, "spread": 1}
+    fields = [{"name": name, "type": "number", "scale": scale} for name in names]
+    fields.append({"name": "label", "type": "integer", "constraints": {"enum": [0, 1]}})
+    schema = {"fields": fields, "label": "label"}
+    (model / "schema.json").write_text(json.dumps(schema), encoding="utf-8")
+    return folder
+
+
+MAKE_DATA = """
+import sys, json, numpy as np
+folder, clients, per_client, features = sys.argv[1], *map(int, sys.argv[2:5])
+random = np.random.default_rng(0)
+x = random.normal(size=(clients * per_client, features)).astype(np.float32).round(4)
+truth = random.normal(size=features)
+y = (x @ truth + random.logistic(size=len(x)) > 0).astype(np.int64)
+head = ",".join([*(f"x{i}" for i in range(features)), "label"])
+np.savetxt(f"{folder}/all.csv", np.column_stack([x, y]), delimiter=",", header=head, comments="",
+           fmt=["%.4f"] * features + ["%d"])
+for client in range(clients):
+    rows = slice(client * per_client, (client + 1) * per_client)
+    cut = per_client // 5
+    np.savez(f"{folder}/client-{client}.npz", x_train=x[rows][cut:], y_train=y[rows][cut:],
+             x_test=x[rows][:cut], y_test=y[rows][:cut])
+"""
+
+
+def timed(command: list[str], folder: Path) -> float:
+    """Return the wall time of a whole process that must succeed."""
+    quiet = {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    start = time.perf_counter()
+    result = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **quiet},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise SystemExit(result.stdout + result.stderr)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Print whole-process times and times per round, and how many times faster one is."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clients", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    folder = project()
+    ours = environment("numpy", "-r", str(folder / "requirements-dev.txt"))
+    flower = environment("flower", FLOWER, "numpy==2.2.6")
+
+    make = [str(ours), "-c", MAKE_DATA, str(WORK), str(options.clients)]
+    subprocess.run([*make, str(PER_CLIENT), str(FEATURES)], check=True)
+    (WORK / "settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
+    subprocess.run([ours, "-m", "federation", "seed"], cwd=folder, check=True, capture_output=True)
+    simulate = [str(ours), "-m", "federation", "simulate", "--source", str(WORK / "all.csv")]
+    simulate += ["--clients", str(options.clients), "--rounds", str(options.rounds)]
+    simulate += ["--partition", "iid", "--no-baselines"]
+    for name, value in SETTINGS.items():
+        simulate += ["--set", f"{name}={json.dumps(value)}"]
+    simulate += ["--set", "balance_classes=false"]
+    app = [str(flower), str(HERE / "flower_app.py"), str(WORK)]
+    app += [str(options.clients), str(options.rounds)]
+
+    times: dict[str, list[tuple[float, float]]] = {"Flower": [], "ours": []}
+    for run in range(options.runs + 1):
+        whole = timed(app, WORK)
+        flower_report = json.loads((WORK / "flower.json").read_text("utf-8"))
+        own = timed(simulate, folder)
+        newest = max((folder / "runs").iterdir())
+        lines = [json.loads(line) for line in (newest / "metrics.jsonl").open(encoding="utf-8")]
+        if run:  # The first of each is a warm-up.
+            times["Flower"].append((whole, flower_report["rounds_seconds"]))
+            times["ours"].append((own, sum(line["seconds"] for line in lines)))
+    print(f"{options.clients} clients, {PER_CLIENT} examples each, {options.rounds} rounds; "
+          f"Python {platform.python_version()}, {os.cpu_count()} processors, "
+          f"medians of {options.runs} runs")  # fmt: skip
+    medians = {}
+    for name, pairs in times.items():
+        whole, rounds = (statistics.median(column) for column in zip(*pairs, strict=True))
+        medians[name] = whole, rounds / options.rounds
+        print(f"{name:<7} whole process {whole:6.2f} s   a round {1000 * medians[name][1]:8.1f} ms")
+    ratios = [flower / own for flower, own in zip(medians["Flower"], medians["ours"], strict=True)]
+    print(f"ratio   whole process {ratios[0]:6.1f} times   a round {ratios[1]:6.1f} times")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""Simulated federations: worth it or not, repeatable, resumable, clear about what is wrong."""
+
+import json
+import random
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from baking import COMBINATIONS, FRAMEWORKS
+from installing import Installed
+
+pytestmark = pytest.mark.install
+
+
+@pytest.fixture(scope="module")
+def project(installed) -> Installed:
+    project = installed("mnist", "numpy")
+    project.federation("seed")
+    return project
+
+
+def simulate(project: Installed, *options: str) -> Path:
+    project.federation("simulate", *options)
+    return project.run_folder()
+
+
+def lines(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize(("task", "framework"), COMBINATIONS)
+def test_federation_lies_between_training_alone_and_pooling(
+    installed, task, framework, record_figure
+) -> None:
+    project = installed(task, framework)
+    printed = project.make("simulate")
+    run = project.run_folder()
+    metric = "average_precision" if task == "fraud" else "accuracy"
+    baselines = json.loads((run / "baselines.json").read_text("utf-8"))
+    alone = sorted(one["everywhere"][metric] for one in baselines["alone"])
+    median, central = alone[len(alone) // 2], baselines["central"][-1][metric]
+    federated = lines(run)[-1]["global"][metric]
+    record_figure(
+        f"simulate {task}, {framework}",
+        {"federated": lines(run)[0]["global"][metric]},
+        {"federated": federated},
+    )
+    assert median < federated < central
+    sentence = " ".join(printed.split())
+    assert f"Federated training reaches {federated:.3f}" in sentence
+    assert "of the gap." in sentence
+    assert (run / "report.html").exists()
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_simulation_and_a_network_come_to_the_same_model(installed, framework) -> None:
+    project = installed("fraud", framework)
+    project.federation("sites", "--sites", "2", "--examples", "4000")
+    project.federation("network", "--rounds", "3")
+    network = project.run_folder()
+    simulated = simulate(project, "--data", "--rounds", "3", "--no-baselines")
+    assert (network / "model.npz").exists()
+    assert project.same_arrays(network / "model.npz", simulated / "model.npz")
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_number_of_workers_does_not_matter(installed, framework) -> None:
+    project = installed("mnist", framework)
+    options = "--rounds", "3", "--clients", "4", "--participation", "0.8", "--no-baselines"
+    one = simulate(project, *options, "--workers", "1", "--name", "one")
+    two = simulate(project, *options, "--workers", "2", "--name", "two")
+    assert (one / "model.npz").read_bytes() == (two / "model.npz").read_bytes()
+
+
+def test_a_killed_run_goes_on_to_the_same_model(project: Installed) -> None:
+    options = ["--rounds", "40", "--aggregator", "fedopt", "--dropout", "0.2", "--no-baselines"]
+    whole = simulate(project, *options, "--name", "whole")
+    for attempt in range(3):
+        process = project.start("simulate", *options, "--name", f"killed{attempt}")
+        assert process.stdout
+        for line in process.stdout:
+            if line.startswith("round 2 "):
+                break
+        time.sleep(random.random())
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        (run,) = (project.folder / "runs").glob(f"*killed{attempt}")
+        assert len(lines(run)) < 41
+        project.federation("simulate", "--resume", str(run))
+        assert len(lines(run)) == 41
+        for name in ("model.npz", "best.npz"):
+            assert (run / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_an_interrupted_run_says_how_to_go_on(project: Installed) -> None:
+    process = project.start("simulate", "--rounds", "200", "--name", "interrupted")
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith("round 3 "):
+            break
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" not in printed
+    assert re.search(r"go on with: python -m federation simulate --resume runs/\S+-inter", printed)
+    assert project.processes() == {}
+
+
+def test_dropouts_and_slow_clients_send_nothing(project: Installed) -> None:
+    options = "--rounds", "6", "--dropout", "0.3", "--slow", "0.5", "--no-baselines"
+    run = simulate(project, *options)
+    for line in lines(run)[1:]:
+        assert set(line["dropped"]) <= set(line["clients"])
+        assert set(line["late"]) <= set(line["clients"]) - set(line["dropped"])
+    assert any(line["dropped"] for line in lines(run))
+    assert any(line["late"] for line in lines(run))
+
+
+def test_patience_ends_a_run_that_learns_no_more(project: Installed) -> None:
+    options = "--rounds", "60", "--patience", "3", "--metric", "log_loss", "--no-baselines"
+    run = simulate(project, *options, "--set", "learning_rate=0.05")
+    losses = [line["global"]["log_loss"] for line in lines(run)]
+    assert len(losses) < 61
+    assert losses.index(min(losses)) == len(losses) - 4
+
+
+def test_a_client_that_fails_is_named_and_skipped_when_asked(project: Installed) -> None:
+    file = project.folder / "client" / "model" / "classifier.py"
+    good = file.read_text("utf-8")
+    broken = good.replace(
+        "        random = np.random.default_rng(seed)\n        features",
+        "        if len(dataset) < 100:\n            raise ValueError('too few\\nexamples')\n"
+        "        random = np.random.default_rng(seed)\n        features",
+    )
+    assert broken != good
+    file.write_text(broken)
+    options = "--rounds", "2", "--no-baselines"
+    try:
+        stopped = project.attempt("simulate", *options)
+        skipped = project.attempt("simulate", *options, "--on-error", "skip")
+    finally:
+        file.write_text(good)
+    assert stopped.returncode == 1
+    assert re.search(r"client \d+ failed: ValueError: too few examples \(class", stopped.stdout)
+    assert "--on-error skip goes on without" in stopped.stderr
+    assert skipped.returncode == 0
+    assert all(line["failed"] for line in lines(project.run_folder())[1:])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--clients", "0"], "--clients: expected 1 or more, found 0"),
+        (["--rounds", "0"], "--rounds: expected 1 or more, found 0"),
+        (["--participation", "1.5"], "--participation: expected above 0 to 1, found 1.5"),
+        (["--participation", "0"], "--participation: expected above 0 to 1, found 0"),
+        (["--dropout", "1"], "--dropout: expected 0 to below 1, found 1"),
+        (["--alpha", "0"], "--alpha: expected a number above 0, found 0"),
+        (["--metric", "beauty"], "--metric: expected one of accuracy, log_loss, found 'beauty'"),
+        (["--clients", "900"], "no way found to give each of 900 sites"),
+        (["--partition", "column"], "--partition column and --column NAME go together"),
+        (["--set", "epochs"], "--set: expected NAME=VALUE with a JSON value, found 'epochs'"),
+        (["--set", "epoch=1"], "setting 'epoch' is unknown; expected one of epochs"),
+        (["--resume", "nowhere"], "nowhere: expected the folder of a run"),
+        (["--data", "--clients", "3"], "--data: expected 3 sites, found 0"),
+    ],
+)
+def test_a_wrong_option_ends_in_one_line(project, options: list[str], expected: str) -> None:
+    result = project.attempt("simulate", *options, "--no-baselines")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"error: {expected}")
+
+
+def test_a_run_is_not_resumed_with_another_package(project: Installed) -> None:
+    run = simulate(project, "--rounds", "1", "--no-baselines", "--name", "before")
+    settings = project.folder / "client" / "model" / "settings.py"
+    good = settings.read_text("utf-8")
+    settings.write_text(good + "# changed\n")
+    try:
+        result = project.attempt("simulate", "--resume", str(run))
+    finally:
+        settings.write_text(good)
+    assert result.returncode == 1
+    assert "the package has changed since; start anew" in result.stderr
+
+
+def test_a_seed_model_of_another_model_is_refused(project: Installed) -> None:
+    seed = project.folder / "seed.npz"
+    good = seed.read_bytes()
+    other = "import numpy, sys; numpy.savez(sys.argv[1], **{'0': numpy.zeros(3, 'f4')})"
+    subprocess.run([project.python, "-c", other, seed], check=True)
+    try:
+        result = project.attempt("simulate", "--rounds", "1", "--no-baselines")
+    finally:
+        seed.write_bytes(good)
+    assert result.returncode == 1
+    assert "make a new one with 'python -m federation seed'" in result.stderr
