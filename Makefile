@@ -31,7 +31,7 @@ demo: setup ## generate a project, check it, and train it over a real FEDn netwo
 	$(RUN) -m cookiecutter --no-input --output-dir $(DEMO) .
 	$(MAKE) -C $(DEMO)/fraud-detection setup test package network PYTHON="$(abspath $(RUN))"
 
-test: setup ## run all tests: sets up projects of every framework, takes half an hour
+test: setup ## run all tests: sets up projects of every framework, takes forty minutes
 	$(RUN) -B -m pytest
 
 fast: setup ## run the tests that developers run all the time
@@ -45,8 +45,9 @@ format: setup ## mend style
 	$(RUN) -m ruff check --fix $(RUFF) .
 	$(RUN) -m ruff format $(RUFF) .
 
-bench: setup ## time a generation against an empty template's
+bench: setup ## time a generation against an empty template's, a simulation against Flower's
 	$(RUN) benchmarks/generation.py
+	$(RUN) benchmarks/simulation/compare.py
 
 clean: ## remove what was built
 	rm -rf .venv build

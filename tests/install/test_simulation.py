@@ -200,3 +200,20 @@ def test_a_seed_model_of_another_model_is_refused(project: Installed) -> None:
         seed.write_bytes(good)
     assert result.returncode == 1
     assert "make a new one with 'python -m federation seed'" in result.stderr
+
+
+def test_a_run_can_be_logged_to_mlflow(project: Installed, tmp_path: Path, monkeypatch) -> None:
+    without = project.attempt("simulate", "--rounds", "1", "--mlflow", "file:///nowhere")
+    assert without.returncode == 1
+    advice = re.search(r"pip install (mlflow-skinny==[\d.]+)", without.stderr)
+    assert advice
+    other = Installed(project.folder, "mlflow")
+    subprocess.run([other.python, "-m", "pip", "install", "--quiet", advice[1]], check=True)
+
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    store = tmp_path / "store"
+    other.federation("simulate", "--rounds", "2", "--no-baselines", "--mlflow", store.as_uri())
+    (accuracy,) = store.glob("*/*/metrics/accuracy")
+    logged = [float(line.split()[1]) for line in accuracy.read_text("utf-8").splitlines()]
+    assert logged == [line["global"]["accuracy"] for line in lines(project.run_folder())]
+    assert list(store.glob("*/*/artifacts/report.html"))

@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -17,7 +18,7 @@ import numpy as np
 from . import package, samples, seed, sites
 from .baselines import measure_baselines
 from .clients import Clients
-from .project import CLIENT, DATA, ROOT, RUNS, SEED, ProjectError, by_number, shown
+from .project import CLIENT, DATA, ROOT, RUNS, SEED, SLUG, ProjectError, by_number, shown
 from .report import write_report
 from .runs import Run
 from .show import say
@@ -134,6 +135,8 @@ def check(options: argparse.Namespace) -> None:
         if not (0 < value <= 1 if lowest == "above 0" else 0 <= value < 1):
             upper = "1" if lowest == "above 0" else "below 1"
             raise ProjectError(f"--{name}: expected {lowest} to {upper}, found {value:g}")
+    if options.mlflow and not importlib.util.find_spec("mlflow"):
+        raise ProjectError("--mlflow: not installed here; try: pip install mlflow-skinny==3.17.2")
     if not options.server_learning_rate > 0:
         raise ProjectError("--server-learning-rate: expected a number above 0")
 
@@ -201,14 +204,18 @@ def configuration(options: argparse.Namespace, digest: str, clients: Clients) ->
 
 
 def log_to_mlflow(run_: Run, uri: str) -> None:
-    """Log a run's options, metrics and files to an MLflow store, if MLflow is installed."""
+    """Log a run's options, metrics and files to an MLflow store."""
     import mlflow
 
     mlflow.set_tracking_uri(uri)
-    mlflow.set_experiment(samples.__package__)
-    with mlflow.start_run(run_name=run_.folder.name):
-        mlflow.log_params(run_.config["options"])
-        for line in run_.lines:
-            values = {name: value for name, value in line["global"].items() if value is not None}
-            mlflow.log_metrics(values, step=line["round"])
-        mlflow.log_artifacts(str(run_.folder))
+    try:
+        mlflow.set_experiment(SLUG)
+        with mlflow.start_run(run_name=run_.folder.name):
+            mlflow.log_params(run_.config["options"])
+            for line in run_.lines:
+                values = {key: value for key, value in line["global"].items() if value is not None}
+                mlflow.log_metrics(values, step=line["round"])
+            mlflow.log_artifacts(str(run_.folder))
+    except mlflow.exceptions.MlflowException as error:
+        raise ProjectError(f"--mlflow {uri}: {str(error).splitlines()[0]}") from None
+    say(f"mlflow: {uri}")

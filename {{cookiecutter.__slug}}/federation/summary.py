@@ -82,7 +82,7 @@ def headline(run: Run) -> str:
         return f"{reached}; {others}. Pooling the data would not help a site in the middle."
     if share >= 1:
         return f"{reached}; {others}: federation gives up nothing against pooling."
-    return f"{reached}; {others}: federation closes {share:.0%} of the gap."
+    return f"{reached}; {others}: federation closes {100 * share:.0f} % of the gap."
 
 
 def show_summary(run: Run) -> None:
