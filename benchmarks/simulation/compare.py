@@ -1,6 +1,6 @@
 """Time this template's simulation against Flower's own: same model, data, clients and rounds.
 
-    python benchmarks/simulation/compare.py --runs 3
+    python benchmarks/simulation/compare.py --runs 5
 
 Sets up an environment for each below build/venvs, generates a numpy project, puts the logistic
 regression into it, and runs both as whole processes in turn. Prints medians and ratios.
@@ -92,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clients", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)

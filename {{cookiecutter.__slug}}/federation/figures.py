@@ -1,68 +1,91 @@
-"""The report's figures, and the same in words."""
+"""The report's figures as Plotly's plain data, and the same in words."""
 
 import statistics
-
-import plotly.graph_objects as go
+from typing import Any
 
 from .runs import Run, lower_is_better
 from .show import number
 from .summary import judge
 
 # Okabe and Ito, "Color Universal Design", 2008: told apart with every kind of colour vision.
-BLUE, ORANGE, GREEN, PINK, SKY, RED = (
-    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"),
-)
-COLORS = (BLUE, ORANGE, GREEN, PINK, SKY, RED)
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+BLUE, ORANGE, GREEN, _, _, RED = COLORS
 # More clients than this are drawn as a distribution, not by name.
 NAMED = 40
 
+# What Plotly draws: {"data": traces, "layout": the rest}.
+Figure = dict[str, Any]
 
-def curves(runs: list[Run]) -> go.Figure:
+
+def plain(name: str) -> str:
+    """Return a metric's name in words."""
+    return name.replace("_", " ")
+
+
+def axis(title: str) -> dict[str, Any]:
+    """Return an axis with a title."""
+    return {"title": {"text": title}}
+
+
+def menu(buttons: list[dict[str, Any]], **more: Any) -> list[dict[str, Any]]:
+    """Return a menu over the left end of a figure."""
+    place = {"x": 0, "xanchor": "left", "y": 1.16, "yanchor": "top"}
+    return [{"buttons": buttons, **place, **more}]
+
+
+def curves(runs: list[Run]) -> Figure:
     """Draw the global model's metrics over the rounds, with the baselines as reference."""
     names = list(runs[0].lines[0]["global"])
-    figure = go.Figure()
+    traces: list[dict[str, Any]] = []
     for metric in names:
-        visible = metric == runs[0].metric
         for position, one in enumerate(runs):
-            color = COLORS[position % len(COLORS)]
             prefix = f"{one.folder.name}: " if len(runs) > 1 else ""
-            rounds = [line["round"] for line in one.lines]
-            figure.add_scatter(
-                x=rounds, y=one.series(metric), name=f"{prefix}federated", visible=visible,
-                mode="lines+markers", line={"color": color, "width": 3}, meta=metric,
-            )  # fmt: skip
+            color = COLORS[position % len(COLORS)]
+            pooled, alone = (GREEN, ORANGE) if len(runs) == 1 else (color, color)
+            drawn: list[tuple[str, list[Any], dict[str, Any]]] = [
+                ("federated", one.series(metric), {"color": color, "width": 3})
+            ]
             if one.baselines:
-                pooled = [one.lines[0]["global"][metric]]
-                pooled += [line[metric] for line in one.baselines["central"]]
-                figure.add_scatter(
-                    x=list(range(len(pooled))), y=pooled, name=f"{prefix}pooled data",
-                    visible=visible, mode="lines", meta=metric,
-                    line={"color": GREEN if len(runs) == 1 else color, "dash": "dash"},
-                )  # fmt: skip
-                values = [line["everywhere"][metric] for line in one.baselines["alone"]]
-                alone = [value for value in values if value is not None]
-                if alone:
-                    figure.add_scatter(
-                        x=[0, rounds[-1]], y=[statistics.median(alone)] * 2, visible=visible,
-                        name=f"{prefix}a site alone, median", mode="lines", meta=metric,
-                        line={"color": ORANGE if len(runs) == 1 else color, "dash": "dot"},
-                    )  # fmt: skip
+                central = [line[metric] for line in one.baselines["central"]]
+                values = [one.series(metric)[0], *central]
+                drawn.append(("pooled data", values, {"color": pooled, "dash": "dash"}))
+                reached = [line["everywhere"][metric] for line in one.baselines["alone"]]
+                known = [value for value in reached if value is not None]
+                if known:
+                    level = [statistics.median(known)] * len(one.lines)
+                    line = {"color": alone, "dash": "dot"}
+                    drawn.append(("a site alone, median", level, line))
+            traces += [
+                {
+                    "type": "scatter",
+                    "mode": "lines+markers" if name == "federated" else "lines",
+                    "name": prefix + name,
+                    "x": list(range(len(values))),
+                    "y": values,
+                    "line": line,
+                    "visible": metric == runs[0].metric,
+                    "meta": metric,
+                }
+                for name, values, line in drawn
+            ]
     buttons = [
         {
-            "label": metric.replace("_", " "),
+            "label": plain(metric),
             "method": "update",
             "args": [
-                {"visible": [trace.meta == metric for trace in figure.data]},
-                {"yaxis.title.text": metric.replace("_", " ")},
+                {"visible": [trace["meta"] == metric for trace in traces]},
+                {"yaxis.title.text": plain(metric)},
             ],
         }
         for metric in names
     ]
-    menu = {"buttons": buttons, "active": names.index(runs[0].metric), "x": 0, "xanchor": "left"}
-    figure.update_layout(updatemenus=[menu | {"y": 1.16, "yanchor": "top"}])
-    figure.update_xaxes(title="round")
-    figure.update_yaxes(title=runs[0].metric.replace("_", " "))
-    return figure
+    layout = {
+        "hovermode": "x unified",
+        "xaxis": axis("round"),
+        "yaxis": axis(plain(runs[0].metric)),
+        "updatemenus": menu(buttons, active=names.index(runs[0].metric)),
+    }
+    return {"data": traces, "layout": layout}
 
 
 def curves_words(runs: list[Run]) -> str:
@@ -71,8 +94,8 @@ def curves_words(runs: list[Run]) -> str:
     for one in runs:
         verdict = judge(one)
         texts.append(
-            f"{one.folder.name}: {verdict.metric.replace('_', ' ')} on all held-out examples goes "
-            f"from {number(verdict.seed)} to {number(one.series(one.metric)[-1])} in "
+            f"{one.folder.name}: {plain(verdict.metric)} on all held-out examples goes from "
+            f"{number(verdict.seed)} to {number(verdict.federated)} in "
             f"{one.lines[-1]['round']} rounds; the best model is that of round "
             f"{one.best()['round']}."
         )
@@ -98,29 +121,27 @@ def gained(one: Run) -> list[tuple[int, float]]:
     ]
 
 
-def gains(one: Run) -> go.Figure:
+def gains(one: Run) -> Figure:
     """Draw who gains and who loses by the federation."""
     pairs = sorted(gained(one), key=lambda pair: -pair[1])
-    values = [gain for _, gain in pairs]
+    title = f"gain in {plain(one.metric)}"
     if len(pairs) > NAMED:
-        figure = go.Figure(go.Histogram(x=values, marker_color=BLUE, name="clients"))
-        figure.update_xaxes(title=f"gain in {one.metric.replace('_', ' ')}")
-        figure.update_yaxes(title="clients")
-        return figure
-    figure = go.Figure()
-    for name, color, shape, wanted in (
-        ("gains", BLUE, "", True),
-        ("loses", RED, "/", False),
-    ):
+        values = [gain for _, gain in pairs]
+        trace = {"type": "histogram", "x": values, "marker": {"color": BLUE}, "name": "clients"}
+        return {"data": [trace], "layout": {"xaxis": axis(title), "yaxis": axis("clients")}}
+    traces = []
+    for name, color, shape, wanted in (("gains", BLUE, "", True), ("loses", RED, "/", False)):
         some = [(client, gain) for client, gain in pairs if (gain >= 0) == wanted]
-        figure.add_bar(
-            x=[f"site {client + 1}" for client, _ in some],
-            y=[gain for _, gain in some],
-            name=name,
-            marker={"color": color, "pattern": {"shape": shape}},
+        traces.append(
+            {
+                "type": "bar",
+                "name": name,
+                "x": [f"site {client + 1}" for client, _ in some],
+                "y": [gain for _, gain in some],
+                "marker": {"color": color, "pattern": {"shape": shape}},
+            }
         )
-    figure.update_yaxes(title=f"gain in {one.metric.replace('_', ' ')}", zeroline=True)
-    return figure
+    return {"data": traces, "layout": {"yaxis": axis(title)}}
 
 
 def gains_words(one: Run) -> str:
@@ -136,41 +157,38 @@ def gains_words(one: Run) -> str:
     )
 
 
-def shares(one: Run) -> go.Figure:
+def shares(one: Run) -> Figure:
     """Draw how many examples of each class each site has; a button shows where a class lies."""
     counts = one.config["class_counts"][:NAMED]
-    sites = [f"site {number}" for number in range(1, len(counts) + 1)]
-    figure = go.Figure()
-    for label in range(len(counts[0])):
-        figure.add_bar(
-            x=sites,
-            y=[row[label] for row in counts],
-            name=f"class {label}",
-            marker={
+    counted = [list(column) for column in zip(*counts, strict=True)]
+    shared = [[100 * n / max(sum(column), 1) for n in column] for column in counted]
+    traces = [
+        {
+            "type": "bar",
+            "name": f"class {label}",
+            "x": [f"site {site}" for site in range(1, len(counts) + 1)],
+            "y": column,
+            "marker": {
                 "color": COLORS[label % len(COLORS)],
                 "pattern": {"shape": "" if label < len(COLORS) else "/"},
             },
-        )
-    counted = [list(column) for column in zip(*counts, strict=True)]
-    shared = [[100 * n / max(sum(column), 1) for n in column] for column in counted]
+        }
+        for label, column in enumerate(counted)
+    ]
     buttons = [
         {
             "label": label,
             "method": "update",
-            "args": [{"y": values}, {"barmode": mode, "yaxis.title.text": axis}],
+            "args": [{"y": values}, {"barmode": mode, "yaxis.title.text": title}],
         }
-        for label, values, mode, axis in (
+        for label, values, mode, title in (
             ("examples", counted, "stack", "examples"),
-            ("where each class lies", shared, "group", "% of the class"),
+            ("where each class lies", shared, "group", "percent of the class"),
         )
     ]
-    menu = {"buttons": buttons, "type": "buttons", "showactive": False, "direction": "right"}
-    figure.update_layout(
-        barmode="stack",
-        yaxis_title="examples",
-        updatemenus=[menu | {"x": 0, "xanchor": "left", "y": 1.16, "yanchor": "top"}],
-    )
-    return figure
+    kind = {"type": "buttons", "direction": "right", "showactive": False}
+    layout = {"barmode": "stack", "yaxis": axis("examples"), "updatemenus": menu(buttons, **kind)}
+    return {"data": traces, "layout": layout}
 
 
 def shares_words(one: Run) -> str:
