@@ -66,6 +66,16 @@ def test_a_simulation_and_a_network_come_to_the_same_model(installed, framework)
     assert project.same_arrays(network / "model.npz", simulated / "model.npz")
 
 
+def test_they_do_with_fedopt_too(installed) -> None:
+    project = installed("fraud", "numpy")
+    project.federation("sites", "--sites", "3", "--examples", "4000")
+    options = "--rounds", "3", "--aggregator", "fedopt", "--server-optimizer", "yogi"
+    project.federation("network", *options)
+    network = project.run_folder()
+    simulated = simulate(project, "--data", *options, "--no-baselines")
+    assert project.same_arrays(network / "model.npz", simulated / "model.npz")
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_number_of_workers_does_not_matter(installed, framework) -> None:
     project = installed("mnist", framework)
@@ -96,13 +106,14 @@ def test_a_killed_run_goes_on_to_the_same_model(project: Installed) -> None:
             assert (run / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_an_interrupted_run_says_how_to_go_on(project: Installed) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_how_to_go_on(project: Installed, number: int) -> None:
     process = project.start("simulate", "--rounds", "200", "--name", "interrupted")
     assert process.stdout
     for line in process.stdout:
         if line.startswith("round 3 "):
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Traceback" not in printed

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import signal
 import sys
 
 from .project import ProjectError
@@ -31,6 +32,10 @@ def main(arguments: list[str]) -> None:
                 module = importlib.import_module(f"federation.{name}")
                 module.add_options(command)
         options = parser.parse_args(arguments)
+        # A terminate or a closed terminal stops everything as Ctrl-C does, unless under nohup.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)
         importlib.import_module(f"federation.{options.command}").run(options)
     except ModuleNotFoundError as error:
         missing = f"error: the package '{error.name}' is not installed here; run 'make setup'"

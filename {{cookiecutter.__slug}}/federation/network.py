@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import sys
 import time
 from dataclasses import asdict
@@ -47,6 +46,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="for fedopt: how it steps from one global model to the next (default adam)",
     )
     parser.add_argument(
+        "--server-learning-rate", type=float, default=0.01, help="for fedopt (default 0.01)"
+    )
+    parser.add_argument(
         "--round-timeout",
         type=float,
         default=180,
@@ -59,17 +61,14 @@ def run(options: argparse.Namespace) -> None:
     """Run the rounds; print them as they come, then a table; save the model and the metrics."""
     if options.rounds < 1:
         raise ProjectError(f"--rounds: expected 1 or more, found {options.rounds}")
+    if not options.server_learning_rate > 0:
+        raise ProjectError("--server-learning-rate: expected a number above 0")
     if not options.round_timeout > 0:
         raise ProjectError(f"--round-timeout: expected seconds, found {options.round_timeout:g}")
-    # A terminate or a closed terminal must stop the children as Ctrl-C does (unless under nohup).
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
-
     sites = find_sites(options.sites)
-    package.run(argparse.Namespace(max_size=10))
+    package.build()
     if not SEED.exists():
-        seed.run(argparse.Namespace(seed=0))
+        seed.make()
     folder = RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-network"
     folder.mkdir(parents=True)
     results: list[Round] = []
@@ -202,7 +201,12 @@ def start_session(api: APIClient, options: argparse.Namespace, sites: int) -> st
         name=SLUG,
         aggregator=options.aggregator,
         aggregator_kwargs=(
-            {"serveropt": options.server_optimizer} if options.aggregator == "fedopt" else None
+            {
+                "serveropt": options.server_optimizer,
+                "learning_rate": options.server_learning_rate,
+            }
+            if options.aggregator == "fedopt"
+            else None
         ),
         rounds=options.rounds,
         round_timeout=options.round_timeout,

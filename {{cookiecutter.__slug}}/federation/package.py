@@ -22,6 +22,8 @@ from pathlib import Path
 
 from .project import ARCHIVE, CLIENT, ProjectError, shown
 
+# Of one file, in megabytes: sources are small.
+MAX_SIZE = 10
 DATA_FILES = {
     *(".arrow", ".csv", ".db", ".feather", ".h5", ".hdf5", ".joblib", ".keras", ".npy", ".npz"),
     *(".orc", ".parquet", ".pickle", ".pkl", ".pt", ".pth", ".sqlite", ".tsv", ".xls", ".xlsx"),
@@ -38,20 +40,29 @@ SECRET_CONTENT = re.compile(
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `python -m federation package`."""
     parser.add_argument(
-        "--max-size", type=float, default=10, metavar="MB", help="refuse larger files (default 10)"
+        "--max-size",
+        type=float,
+        default=MAX_SIZE,
+        metavar="MB",
+        help=f"refuse larger files (default {MAX_SIZE})",
     )
 
 
 def run(options: argparse.Namespace) -> None:
+    """Do what the command says."""
+    build(options.max_size)
+
+
+def build(max_size: float = MAX_SIZE) -> None:
     """Build the archive in the project's root and say what is in it."""
-    members = collect(CLIENT, options.max_size)
+    members = collect(CLIENT, max_size)
     content = archive_bytes(members)
     write_atomically(ARCHIVE, content)
     print(f"{shown(ARCHIVE)}: {len(members)} files, {len(content):,} bytes")
     print(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
 
 
-def collect(folder: Path, max_size: float = 10) -> dict[str, bytes]:
+def collect(folder: Path, max_size: float = MAX_SIZE) -> dict[str, bytes]:
     """Return the package's files by their path in the archive, sorted.
 
     folder: the compute package's sources. max_size: of one file, in megabytes.

@@ -16,12 +16,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    """Do what the command says."""
+    make(options.seed)
+
+
+def make(seed: int = 0) -> None:
     """Write seed.npz into the project's root and say what is in it."""
     with imported_package():
         from model import data, weights
         from model.classifier import Classifier
 
-        initial = Classifier(data.input_shape(), data.num_classes(), options.seed).get_weights()
+        initial = Classifier(data.input_shape(), data.num_classes(), seed).get_weights()
         buffer = io.BytesIO()
         weights.save(buffer, initial, like=initial)
     content = buffer.getvalue()

@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
         choose_data(options)
     check(options)
     if not SEED.exists():
-        seed.run(argparse.Namespace(seed=0))
+        seed.make()
     with package.imported_package() as unpacked, tempfile.TemporaryDirectory() as store:
         from model import data
         from model.settings import Settings

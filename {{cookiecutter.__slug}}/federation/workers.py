@@ -153,7 +153,11 @@ class Pool:
     def __enter__(self) -> "Pool":
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind:
+            # Nobody waits for the rest of a long training any more.
+            for process in multiprocessing.active_children():
+                process.terminate()
         self.executor.shutdown(wait=True, cancel_futures=True)
 
 
