@@ -187,6 +187,31 @@ def test_a_wrong_option_ends_in_one_line(project, options: list[str], expected: 
     assert line.startswith(f"error: {expected}")
 
 
+def test_a_model_library_that_does_not_load_is_named(project: Installed) -> None:
+    file = project.folder / "client" / "model" / "classifier.py"
+    good = file.read_text("utf-8")
+    file.write_text("import a_library_of_mine\n" + good)
+    try:
+        result = project.attempt("simulate", "--rounds", "1")
+    finally:
+        file.write_text(good)
+    assert result.returncode == 1
+    assert "error: the model library does not load: ModuleNotFoundError: No module named" in (
+        result.stderr
+    )
+
+
+def test_a_package_that_must_not_ship_is_not_simulated(project: Installed) -> None:
+    link = project.folder / "client" / "link.py"
+    link.symlink_to("train.py")
+    try:
+        result = project.attempt("simulate", "--rounds", "1")
+    finally:
+        link.unlink()
+    assert result.returncode == 1
+    assert "error: refused to package: client/link.py is a symbolic link" in result.stderr
+
+
 def test_a_run_is_not_resumed_with_another_package(project: Installed) -> None:
     run = simulate(project, "--rounds", "1", "--no-baselines", "--name", "before")
     settings = project.folder / "client" / "model" / "settings.py"

@@ -53,13 +53,15 @@ def run(options: argparse.Namespace) -> None:
     build(options.max_size)
 
 
-def build(max_size: float = MAX_SIZE) -> None:
-    """Build the archive in the project's root and say what is in it."""
+def build(max_size: float = MAX_SIZE) -> str:
+    """Build the archive in the project's root, say what is in it, and return its SHA-256."""
     members = collect(CLIENT, max_size)
     content = archive_bytes(members)
     write_atomically(ARCHIVE, content)
     print(f"{shown(ARCHIVE)}: {len(members)} files, {len(content):,} bytes")
-    print(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
+    digest = hashlib.sha256(content).hexdigest()
+    print(f"SHA-256 {digest}")
+    return digest
 
 
 def collect(folder: Path, max_size: float = MAX_SIZE) -> dict[str, bytes]:

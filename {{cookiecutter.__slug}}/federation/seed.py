@@ -6,6 +6,7 @@ import io
 
 from .package import imported_package, write_atomically
 from .project import SEED, shown
+from .show import console
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def run(options: argparse.Namespace) -> None:
 
 def make(seed: int = 0) -> None:
     """Write seed.npz into the project's root and say what is in it."""
-    with imported_package():
+    with console.status("loading the framework"), imported_package():
         from model import data, weights
         from model.classifier import Classifier
 

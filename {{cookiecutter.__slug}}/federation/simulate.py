@@ -1,7 +1,6 @@
 """Simulate many clients and rounds in this machine's processes, from the archive that ships."""
 
 import argparse
-import hashlib
 import importlib.metadata
 import importlib.util
 import json
@@ -18,7 +17,7 @@ import numpy as np
 from . import package, samples, seed, sites
 from .baselines import measure_baselines
 from .clients import Clients
-from .project import CLIENT, DATA, ROOT, RUNS, SEED, SLUG, ProjectError, by_number, shown
+from .project import DATA, ROOT, RUNS, SEED, SLUG, ProjectError, by_number, shown
 from .report import write_report
 from .runs import Run
 from .show import say
@@ -65,6 +64,7 @@ def run(options: argparse.Namespace) -> None:
     check(options)
     if not SEED.exists():
         seed.make()
+    digest = package.build()
     with package.imported_package() as unpacked, tempfile.TemporaryDirectory() as store:
         from model import data
         from model.settings import Settings
@@ -73,8 +73,6 @@ def run(options: argparse.Namespace) -> None:
         Settings.override(sent)
         clients = make_clients(options, Path(store))
         clients.save(Path(store))
-        archive = package.archive_bytes(package.collect(CLIENT))
-        digest = hashlib.sha256(archive).hexdigest()
         if before and before.config["archive_sha256"] != digest:
             raise ProjectError(f"{shown(before.folder)}: the package has changed since; start anew")
         run_ = before or Run.create(

@@ -60,6 +60,9 @@ class Simulation:
 
     def start(self) -> Weights:
         """Return the weights to go on from: the seed model's, or those of the checkpoint."""
+        loaded = self.pool.call(Worker.ready)
+        if isinstance(loaded, Failure):
+            raise ProjectError(f"the model library does not load: {loaded.cause}")
         if self.run.lines:
             weights, state = self.run.restore()
             self.aggregation.restore(state)

@@ -46,6 +46,9 @@ class Worker:
         self.classifier = Classifier(input_shape, num_classes)
         self.held_out = self.clients.rows(held_out=True)
 
+    def ready(self) -> None:
+        """Do nothing, which a worker can that has loaded the model library."""
+
     def train(self, client: int, weights: Weights, sent: dict[str, Any]) -> tuple[Weights, int]:
         """Do what the package's train.py does; return the update and its number of examples."""
         rows = self.clients.train(client)
@@ -162,7 +165,7 @@ class Pool:
 
 
 # The one of this process, once `_start` has made it.
-_worker: Worker
+_worker: Worker | Failure
 
 
 def _start(package: str, store: str, input_shape: tuple[int, ...], num_classes: int) -> None:
@@ -170,7 +173,10 @@ def _start(package: str, store: str, input_shape: tuple[int, ...], num_classes: 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     global _worker
-    _worker = Worker(package, store, input_shape, num_classes)
+    try:
+        _worker = Worker(package, store, input_shape, num_classes)
+    except Exception as error:
+        _worker = _failure(error)
 
 
 def _end_with_parent() -> None:
@@ -186,11 +192,17 @@ def _do(method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
 
 
 def _call(method: str, arguments: tuple[Any, ...]) -> Any:
+    if isinstance(_worker, Failure):
+        return _worker
     try:
         return getattr(_worker, method)(*arguments)
     except Exception as error:
-        # As text, because the parent may not be able to import the error's class.
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(frame.filename).name}, line {frame.lineno}"
-        cause = " ".join(str(error).split()) or "no message"
-        return Failure(f"{type(error).__name__}: {cause} ({place})")
+        return _failure(error)
+
+
+def _failure(error: Exception) -> Failure:
+    # As text, because the parent may not be able to import the error's class.
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}, line {frame.lineno}"
+    cause = " ".join(str(error).split()) or "no message"
+    return Failure(f"{type(error).__name__}: {cause} ({place})")
