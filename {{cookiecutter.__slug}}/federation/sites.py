@@ -104,7 +104,7 @@ def spread(
     values. Raises `ProjectError`.
     """
     if sites is not None and sites < 1:
-        raise ProjectError(f"expected 1 site or more, found {sites}")
+        raise ProjectError(f"--sites: expected 1 or more, found {sites}")
     if not options.alpha > 0:
         raise ProjectError(f"--alpha: expected a number above 0, found {options.alpha:g}")
     if options.examples is not None and options.examples < 1:
