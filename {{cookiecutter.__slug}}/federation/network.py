@@ -55,6 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="end a round then, with the updates that came (default 180)",
     )
+    parser.add_argument("--seed", type=int, default=0, help="of the seed model, if there is none")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
     sites = find_sites(options.sites)
     package.build()
     if not SEED.exists():
-        seed.make()
+        seed.make(options.seed)
     folder = RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-network"
     folder.mkdir(parents=True)
     results: list[Round] = []

@@ -46,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--patience", type=int, metavar="N", help="stop after N rounds without a better model")
     add("--no-baselines", action="store_true", help="do not train alone and on pooled data")
     add("--workers", type=int, metavar="N", help="processes (default: one a processor)")
-    add("--seed", type=int, default=0, help="of partition, sampling and dropouts (default 0)")
+    add("--seed", type=int, default=0, help="of partition, sampling, dropouts (default 0)")
     add("--name", default="simulation", help="of the run's folder")
     add("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped")
     add("--mlflow", metavar="URI", help="log to this MLflow store too")
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
         choose_data(options)
     check(options)
     if not SEED.exists():
-        seed.make()
+        seed.make(options.seed)
     digest = package.build()
     with package.imported_package() as unpacked, tempfile.TemporaryDirectory() as store:
         from model import data
