@@ -39,7 +39,7 @@ def record_figure(
         figures = request.config.stash.setdefault(FIGURES, [])
         names = [name for name in last if name not in ("round", "sites")]
         changes = "  ".join(f"{name} {seed[name]:.4f} -> {last[name]:.4f}" for name in names)
-        figures.append(f"{what:<22}{changes}")
+        figures.append(f"{what:<26}{changes}")
 
     return record
 

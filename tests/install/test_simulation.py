@@ -4,6 +4,7 @@ import json
 import random
 import re
 import signal
+import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -32,7 +33,7 @@ def lines(run: Path) -> list[dict]:
 
 
 @pytest.mark.parametrize(("task", "framework"), COMBINATIONS)
-def test_federation_lies_between_training_alone_and_pooling(
+def test_federation_beats_training_alone_and_says_how_close_to_pooling(
     installed, task, framework, record_figure
 ) -> None:
     project = installed(task, framework)
@@ -40,18 +41,22 @@ def test_federation_lies_between_training_alone_and_pooling(
     run = project.run_folder()
     metric = "average_precision" if task == "fraud" else "accuracy"
     baselines = json.loads((run / "baselines.json").read_text("utf-8"))
-    alone = sorted(one["everywhere"][metric] for one in baselines["alone"])
-    median, central = alone[len(alone) // 2], baselines["central"][-1][metric]
+    median = statistics.median(one["everywhere"][metric] for one in baselines["alone"])
+    central = baselines["central"][-1][metric]
     federated = lines(run)[-1]["global"][metric]
     record_figure(
         f"simulate {task}, {framework}",
         {"federated": lines(run)[0]["global"][metric]},
         {"federated": federated},
     )
-    assert median < federated < central
+    assert median < federated
+    assert median < central
     sentence = " ".join(printed.split())
     assert f"Federated training reaches {federated:.3f}" in sentence
-    assert "of the gap." in sentence
+    # How close it comes to pooling hangs on the last bits of sums, and so on the processor.
+    closes = 100 * (federated - median) / (central - median)
+    verdict = "gives up nothing" if federated >= central else f"closes {closes:.0f} % of the gap."
+    assert f"federation {verdict}" in sentence
     assert (run / "report.html").exists()
 
 
