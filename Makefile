@@ -22,8 +22,9 @@ setup: .venv/.ready ## install what the template needs into .venv
 		'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null || { echo \
 		"error: expected Python 3.10, 3.11 or 3.12, found $$($(or $(PYTHON),python3) --version 2>&1);" \
 		"install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
-	"$(PYTHON)" -m venv .venv
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@echo "installing into .venv; the first time takes a few minutes"
+	@"$(PYTHON)" -m venv .venv
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 demo: setup ## generate a project, check it, and train it over a real FEDn network
