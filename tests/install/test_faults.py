@@ -128,7 +128,7 @@ def test_a_round_that_overruns_says_who_is_missing(project: Installed) -> None:
     subprocess.run(["kill", "-STOP", str(pid)], check=True)
     code, printed = rest(process)
     assert code == 0, printed
-    assert "round 1 is over its 8 s; still missing: site-2" in printed
+    assert "round 1 is over its 8 s; still missing: site-2\n" in printed
     assert "round 1: 1 of 2 sites" in printed
     assert "round 2: 1 of 2 sites" in printed
 

@@ -186,10 +186,12 @@ def test_a_client_that_fails_is_named_and_skipped_when_asked(project: Installed)
     ],
 )
 def test_a_wrong_option_ends_in_one_line(project, options: list[str], expected: str) -> None:
+    before = list((project.folder / "runs").glob("*"))
     result = project.attempt("simulate", *options, "--no-baselines")
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"error: {expected}")
+    assert list((project.folder / "runs").glob("*")) == before
 
 
 def test_a_model_library_that_does_not_load_is_named(project: Installed) -> None:

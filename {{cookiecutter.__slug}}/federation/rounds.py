@@ -79,7 +79,8 @@ def follow(
         waited = time.monotonic() - moved
         if waited > timeout and late <= reported:
             late = reported + 1
-            missing = ", ".join(sorted(_silent(api, session, alive, reported))) or "nobody"
+            sent = _senders(api, session, rounds[reported]) if reported < len(rounds) else set()
+            missing = ", ".join(sorted(alive - sent)) or "nobody"
             say(f"round {late} is over its {timeout:g} s; still missing: {missing}")
         if waited > timeout + GRACE:
             raise ProjectError(
@@ -120,12 +121,12 @@ def _result(api: APIClient, session: str, entry: dict[str, Any], number: int) ->
     )
 
 
-def _silent(api: APIClient, session: str, sites: set[str], rounds: int) -> set[str]:
-    """Return the sites that have sent fewer updates than there were rounds before this one + 1."""
-    statuses = api.get_statuses(session_id=session)["result"]
-    sent = [
+def _senders(api: APIClient, session: str, entry: dict[str, Any]) -> set[str]:
+    """Return the sites whose update in a round has come: it names the model it started from."""
+    model = entry["round_config"]["model_id"]
+    return {
         status["sender"]["name"]
-        for status in statuses
+        for status in api.get_statuses(session_id=session)["result"]
         if status["status"] == "Model update completed."
-    ]
-    return {site for site in sites if sent.count(site) <= rounds}
+        and json.loads(status["data"])["modelId"] == model
+    }

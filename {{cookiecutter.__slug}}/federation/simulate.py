@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import platform
+import shutil
 import tempfile
 import time
 from concurrent.futures.process import BrokenProcessPool
@@ -90,6 +91,11 @@ def run(options: argparse.Namespace) -> None:
                 Simulation(run_, options, sent, len(clients), pool).rounds()
                 if not options.no_baselines and not run_.baselines:
                     run_.add_baselines(measure_baselines(run_, sent, len(clients), pool))
+            except ProjectError:
+                if not run_.lines:
+                    # Nothing came of it, not even a measure of the seed model.
+                    shutil.rmtree(run_.folder)
+                raise
             except BrokenProcessPool:
                 raise ProjectError(
                     f"a worker process died, perhaps for want of memory; go on with fewer: "

@@ -27,13 +27,11 @@ class Simulation:
         clients: int,
         pool: Pool,
     ) -> None:
-        self.run, self.options, self.sent, self.clients, self.pool = (
-            run,
-            options,
-            sent,
-            clients,
-            pool,
-        )
+        self.run = run
+        self.options = options
+        self.sent = sent
+        self.clients = clients
+        self.pool = pool
         self.aggregation = Aggregation(
             options.aggregator, options.server_optimizer, options.server_learning_rate
         )
