@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from baking import COMBINATIONS, FRAMEWORKS
+from baking import COMBINATIONS, FRAMEWORKS, TASKS
 from installing import Installed
 
 pytestmark = pytest.mark.install
@@ -124,6 +124,25 @@ def test_an_interrupted_run_says_how_to_go_on(project: Installed, number: int) -
     assert "Traceback" not in printed
     assert re.search(r"go on with: python -m federation simulate --resume runs/\S+-inter", printed)
     assert project.processes() == {}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_hundred_clients_that_hardly_share_a_class_can_be_simulated(installed, task) -> None:
+    project = installed(task, "numpy")
+    options = "--clients 100 --rounds 5 --participation 0.2 --partition dirichlet --alpha 0.1"
+    options += " --aggregator fedopt --server-optimizer adam --seed 7"
+    printed = project.federation("simulate", *options.split())
+    assert re.search(r"\d+ of 100 sites hold a single class: on a network, the pack", printed)
+    assert "Feder" in printed
+    assert all(len(line["clients"]) == 20 for line in lines(project.run_folder())[1:])
+    assert "hold a single class" in (project.run_folder() / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_clients_with_a_single_class_train_in_every_framework(installed, framework) -> None:
+    project = installed("fraud", framework)
+    options = "--clients", "4", "--partition", "shards", "--rounds", "1", "--examples", "4000"
+    assert "3 of 4 sites hold a single class" in project.federation("simulate", *options)
 
 
 def test_dropouts_and_slow_clients_send_nothing(project: Installed) -> None:

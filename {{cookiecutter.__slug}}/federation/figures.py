@@ -5,7 +5,7 @@ from typing import Any
 
 from .runs import Run, lower_is_better
 from .show import number
-from .summary import judge
+from .summary import judge, single_class_words
 
 # Okabe and Ito, "Color Universal Design", 2008: told apart with every kind of colour vision.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -195,6 +195,8 @@ def shares_words(one: Run) -> str:
     """Say what `shares` draws."""
     sizes = [sum(row) for row in one.config["class_counts"]]
     hidden = f" The first {NAMED} are drawn." if len(sizes) > NAMED else ""
+    if single := single_class_words(one.config["class_counts"]):
+        hidden += f" {single}."
     return (
         f"{len(sizes)} sites with {min(sizes):,} to {max(sizes):,} examples, "
         f"{sum(sizes):,} in all.{hidden}"

@@ -18,8 +18,10 @@ METHODS = {
     "quantity": "they differ in their numbers of examples (--alpha)",
     "column": "one site for each value of --column",
 }
-# What each site gets at the least, of at least two classes, so that it can hold some of them out.
+# What a class at a site has at the least, to learn from one and hold one out.
 FEWEST_PER_CLASS = 2
+# What a site has at the least where a draw leaves it less, as far as there is enough for all.
+FEWEST = 10
 TRIES = 1000
 
 
@@ -30,12 +32,13 @@ def spread(
     alpha: float,
     column: npt.NDArray[Any] | None,
     random: Random,
+    classes: int = 2,
 ) -> list[Rows]:
     """Spread rows over sites by one of `METHODS`.
 
     labels: int64, shape (rows,), the class of each row. alpha: of dirichlet and quantity.
-    column: shape (rows,), what `column` goes by. Raises `ProjectError` when a site would be
-    left without `FEWEST_PER_CLASS` examples of two classes.
+    column: shape (rows,), what `column` goes by. classes: how many classes each site needs.
+    Raises `ProjectError` when a site would be left without `FEWEST_PER_CLASS` examples of each.
     """
     if column is not None and len(np.unique(column)) != sites:
         raise ProjectError(
@@ -52,11 +55,12 @@ def spread(
     tries = 1 if method in ("iid", "column") else TRIES
     for _ in range(tries):
         parts = draws[method]()
-        if all(_can_learn(labels[rows]) for rows in parts):
+        if all(_classes(labels[rows]) >= classes for rows in parts):
             return parts
+    needed = f"{FEWEST_PER_CLASS} examples of {'two classes' if classes == 2 else 'a class'}"
     raise ProjectError(
-        f"no way found to give each of {sites} sites {FEWEST_PER_CLASS} examples of two classes "
-        f"by '{method}'; take fewer sites, more examples, a larger --alpha or another --partition"
+        f"no way found to give each of {sites} sites {needed} by '{method}'; "
+        "take fewer sites, more examples, a larger --alpha or another --partition"
     )
 
 
@@ -84,7 +88,7 @@ def dirichlet(labels: Rows, sites: int, alpha: float, random: Random) -> list[Ro
         rows = random.permutation(np.flatnonzero(labels == label))
         for site, part in enumerate(_cut(rows, random.dirichlet(np.full(sites, alpha)))):
             dealt[site].append(part)
-    return [random.permutation(np.concatenate(rows)) for rows in dealt]
+    return _topped_up([random.permutation(np.concatenate(rows)) for rows in dealt])
 
 
 def shards(labels: Rows, sites: int, random: Random) -> list[Rows]:
@@ -110,7 +114,8 @@ def quantity(labels: Rows, sites: int, alpha: float, random: Random) -> list[Row
     Source: Li et al., "Federated Learning on Non-IID Data Silos: An Experimental Study", 2022,
     section IV-C.
     """
-    return _cut(random.permutation(len(labels)), random.dirichlet(np.full(sites, alpha)))
+    shares = random.dirichlet(np.full(sites, alpha))
+    return _topped_up(_cut(random.permutation(len(labels)), shares))
 
 
 def by_value(column: npt.NDArray[Any]) -> list[Rows]:
@@ -123,6 +128,20 @@ def _cut(rows: Rows, shares: npt.NDArray[np.float64]) -> list[Rows]:
     return np.split(rows, cuts)
 
 
-def _can_learn(labels: Rows) -> bool:
+def _topped_up(parts: list[Rows]) -> list[Rows]:
+    """Give sites with next to nothing some rows of the largest; the others stay as they are."""
+    fewest = min(FEWEST, sum(map(len, parts)) // (2 * len(parts)))
+    parts = list(parts)
+    for site in range(len(parts)):
+        while len(parts[site]) < fewest:
+            richest = max(range(len(parts)), key=lambda other: len(parts[other]))
+            missing = fewest - len(parts[site])
+            given = min(missing, len(parts[richest]) - fewest)
+            parts[site] = np.concatenate([parts[site], parts[richest][:given]])
+            parts[richest] = parts[richest][given:]
+    return parts
+
+
+def _classes(labels: Rows) -> int:
     _, counts = np.unique(labels, return_counts=True)
-    return int((counts >= FEWEST_PER_CLASS).sum()) >= 2
+    return int((counts >= FEWEST_PER_CLASS).sum())

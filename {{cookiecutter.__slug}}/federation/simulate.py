@@ -22,7 +22,7 @@ from .project import DATA, ROOT, RUNS, SEED, SLUG, ProjectError, by_number, show
 from .report import write_report
 from .runs import Run
 from .show import say
-from .summary import show_summary
+from .summary import show_summary, single_class_words
 from .workers import Pool
 
 
@@ -171,13 +171,16 @@ def make_clients(options: argparse.Namespace, folder: Path) -> Clients:
             raise ProjectError(f"--data: expected {options.clients or 1} sites, found {len(found)}")
         clients = Clients.of_sites([(data.load("train", s), data.load("test", s)) for s in found])
     else:
-        everything, parts = sites.spread(options, options.clients, default=10)
+        everything, parts = sites.spread(options, options.clients, default=10, classes=1)
         file = folder / samples.FILE_NAME
         samples.write(everything, np.arange(len(samples.labels(everything))), file)
         dataset = data.load("all", file)
         chosen = [held_out(dataset.labels[rows]) for rows in parts]
         clients = Clients.of_parts(dataset, parts, chosen)
-    sites.show_counts(clients.class_counts(data.num_classes()))
+    counts = clients.class_counts(data.num_classes())
+    sites.show_counts(counts)
+    if alone := single_class_words(counts.tolist()):
+        say(alone)
     return clients
 
 

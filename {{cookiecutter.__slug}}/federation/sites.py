@@ -96,12 +96,13 @@ def make_sample(sites: int) -> None:
 
 
 def spread(
-    options: argparse.Namespace, sites: int | None, default: int
+    options: argparse.Namespace, sites: int | None, default: int, classes: int = 2
 ) -> tuple[samples.Sample, list[partition.Rows]]:
     """Return all examples, and which rows each site gets, as the options say.
 
     sites: how many; None means `default`, or as many as the column of the natural split has
-    values. Raises `ProjectError`.
+    values. classes: how many each site needs; the package refuses a file with one. Raises
+    `ProjectError`.
     """
     if sites is not None and sites < 1:
         raise ProjectError(f"--sites: expected 1 or more, found {sites}")
@@ -126,6 +127,7 @@ def spread(
         options.alpha,
         column,
         np.random.default_rng(options.seed),
+        classes,
     )
     return everything, parts
 

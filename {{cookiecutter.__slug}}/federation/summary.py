@@ -85,6 +85,20 @@ def headline(run: Run) -> str:
     return f"{reached}; {others}: federation closes {100 * share:.0f} % of the gap."
 
 
+def single_class_words(counts: list[list[int]]) -> str:
+    """Say how many sites hold a single class, if any do.
+
+    counts: each site's examples of each class.
+    """
+    single = sum(sum(count > 0 for count in row) == 1 for row in counts)
+    if not single:
+        return ""
+    return (
+        f"{single} of {len(counts)} sites hold a single class: "
+        "on a network, the package would refuse their data"
+    )
+
+
 def show_summary(run: Run) -> None:
     """Print the final table and the sentence."""
     verdict = judge(run)

@@ -66,6 +66,16 @@ def test_a_column_gives_each_value_a_site() -> None:
         spread("column", sites=3)
 
 
+def test_a_site_that_a_draw_leaves_empty_gets_some_rows_of_the_largest() -> None:
+    parts = partition.spread(
+        "dirichlet", LABELS, 80, 0.05, None, np.random.default_rng(0), classes=1
+    )
+    assert min(map(len, parts)) == partition.FEWEST
+    assert sorted(np.concatenate(parts)) == list(range(len(LABELS)))
+    with pytest.raises(ProjectError, match="each of 80 sites 2 examples of two classes"):
+        partition.spread("dirichlet", LABELS, 80, 0.05, None, np.random.default_rng(0))
+
+
 def test_more_sites_than_the_examples_feed_are_refused() -> None:
     with pytest.raises(ProjectError, match="no way found to give each of 900 sites 2 examples"):
         spread("iid", sites=900)
