@@ -37,7 +37,8 @@ def spread(
     """Spread rows over sites by one of `METHODS`.
 
     labels: int64, shape (rows,), the class of each row. alpha: of dirichlet and quantity.
-    column: shape (rows,), what `column` goes by. classes: how many classes each site needs.
+    column: shape (rows,), what `column` goes by. classes: how many each site needs, two (the
+    package refuses a file with a single one) or just one, which a simulation can do with.
     Raises `ProjectError` when a site would be left without `FEWEST_PER_CLASS` examples of each.
     """
     if column is not None and len(np.unique(column)) != sites:
@@ -52,11 +53,12 @@ def spread(
         "quantity": lambda: quantity(labels, sites, alpha, random),
         "column": lambda: by_value(np.zeros(0) if column is None else column),
     }
-    tries = 1 if method in ("iid", "column") else TRIES
-    for _ in range(tries):
-        parts = draws[method]()
-        if all(_classes(labels[rows]) >= classes for rows in parts):
-            return parts
+    # What a network would take comes first, but a simulation does not look for it for long.
+    for wanted, tries in ((2, TRIES),) if classes == 2 else ((2, TRIES // 10), (classes, TRIES)):
+        for _ in range(1 if method in ("iid", "column") else tries):
+            parts = draws[method]()
+            if all(_classes(labels[rows]) >= wanted for rows in parts):
+                return parts
     needed = f"{FEWEST_PER_CLASS} examples of {'two classes' if classes == 2 else 'a class'}"
     raise ProjectError(
         f"no way found to give each of {sites} sites {needed} by '{method}'; "
