@@ -145,6 +145,16 @@ def test_clients_with_a_single_class_train_in_every_framework(installed, framewo
     assert "3 of 4 sites hold a single class" in project.federation("simulate", *options)
 
 
+def test_two_runs_that_start_in_one_second_get_a_folder_each(project: Installed) -> None:
+    options = "simulate", "--rounds", "1", "--no-baselines", "--name", "twin"
+    twins = [project.start(*options) for _ in range(2)]
+    for twin in twins:
+        printed, _ = twin.communicate(timeout=120)
+        assert twin.returncode == 0, printed
+    runs = list((project.folder / "runs").glob("*-twin*"))
+    assert [len(lines(run)) for run in runs] == [2, 2]
+
+
 def test_dropouts_and_slow_clients_send_nothing(project: Installed) -> None:
     options = "--rounds", "6", "--dropout", "0.3", "--slow", "0.5", "--no-baselines"
     run = simulate(project, *options)

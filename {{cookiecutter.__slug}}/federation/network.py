@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,8 +17,9 @@ from fedn import APIClient
 
 from . import package, seed
 from .processes import ONE_THREAD, Process, Processes, wait_until
-from .project import ARCHIVE, DATA, ROOT, RUNS, SEED, SLUG, ProjectError, by_number, shown
+from .project import ARCHIVE, DATA, ROOT, SEED, SLUG, ProjectError, by_number, shown
 from .rounds import Round, follow
+from .runs import new_folder
 from .server import LOOPBACK
 from .show import console, say, show_round, show_table
 from .sites import make_sample
@@ -70,8 +70,7 @@ def run(options: argparse.Namespace) -> None:
     package.build()
     if not SEED.exists():
         seed.make(options.seed)
-    folder = RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-network"
-    folder.mkdir(parents=True)
+    folder = new_folder("network")
     results: list[Round] = []
     lost: dict[str, str] = {}
     try:

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,23 @@ import numpy as np
 import numpy.typing as npt
 
 from .package import write_atomically
-from .project import ProjectError, shown
+from .project import RUNS, ProjectError, shown
 
 Weights = list[npt.NDArray[Any]]
 Metrics = dict[str, float | None]
+
+
+def new_folder(name: str) -> Path:
+    """Make the folder of a run that starts now. Two that start in one second get two."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    folder, number = RUNS / f"{stamp}-{name}", 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+            folder = RUNS / f"{stamp}-{name}-{number}"
 
 
 def lower_is_better(metric: str) -> bool:
@@ -46,14 +60,11 @@ class Run:
     baselines: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def create(cls, folder: Path, config: dict[str, Any], seed: bytes) -> "Run":
-        """Make a new folder with a copy of the seed model. It must not be there already."""
-        if folder.exists():
-            raise ProjectError(f"{shown(folder)} is there already; choose another --name")
-        folder.mkdir(parents=True)
-        run = cls(folder, config)
+    def create(cls, name: str, config: dict[str, Any], seed: bytes) -> "Run":
+        """Make the folder of a run that starts now, with a copy of the seed model."""
+        run = cls(new_folder(name), config)
         run._write("config.json", config)
-        write_atomically(folder / "seed.npz", seed)
+        write_atomically(run.folder / "seed.npz", seed)
         return run
 
     @classmethod

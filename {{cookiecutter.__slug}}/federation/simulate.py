@@ -8,7 +8,6 @@ import os
 import platform
 import shutil
 import tempfile
-import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 from . import package, samples, seed, sites
 from .baselines import measure_baselines
 from .clients import Clients
-from .project import DATA, ROOT, RUNS, SEED, SLUG, ProjectError, by_number, shown
+from .project import DATA, ROOT, SEED, SLUG, ProjectError, by_number, shown
 from .report import write_report
 from .runs import Run
 from .show import say
@@ -77,9 +76,7 @@ def run(options: argparse.Namespace) -> None:
         if before and before.config["archive_sha256"] != digest:
             raise ProjectError(f"{shown(before.folder)}: the package has changed since; start anew")
         run_ = before or Run.create(
-            RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{options.name}",
-            configuration(options, digest, clients),
-            SEED.read_bytes(),
+            options.name, configuration(options, digest, clients), SEED.read_bytes()
         )
         workers = min(options.workers or os.cpu_count() or 1, len(clients))
         shape = data.input_shape(), data.num_classes()
