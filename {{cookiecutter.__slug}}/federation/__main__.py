@@ -14,6 +14,11 @@ COMMANDS = {
     "simulate": "try many clients and rounds in this machine's processes",
     "report": "show runs as a page: is federation worth it?",
     "network": "train over a real FEDn network on this machine",
+    "upload": "hand package and seed model to a controller that runs elsewhere",
+    "session": "start, follow and collect rounds on a controller that runs elsewhere",
+    "invite": "write the folder with which one site joins",
+    "check-data": "tell whether a site's file keeps the data contract",
+    "doctor": "look for what is wrong, and say what mends it",
 }
 
 
@@ -29,14 +34,14 @@ def main(arguments: list[str]) -> None:
             )
             # Only the chosen one is imported: `package` must run without anything installed.
             if name == chosen:
-                module = importlib.import_module(f"federation.{name}")
+                module = importlib.import_module(f"federation.{name.replace('-', '_')}")
                 module.add_options(command)
         options = parser.parse_args(arguments)
         # A terminate or a closed terminal stops everything as Ctrl-C does, unless under nohup.
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.default_int_handler)
-        importlib.import_module(f"federation.{options.command}").run(options)
+        module.run(options)
     except ModuleNotFoundError as error:
         missing = f"error: the package '{error.name}' is not installed here; run 'make setup'"
         raise SystemExit(f"{missing}, then use .venv/bin/python") from None

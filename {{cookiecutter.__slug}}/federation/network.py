@@ -8,21 +8,21 @@ import argparse
 import hashlib
 import json
 import os
-import shutil
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from fedn import APIClient
 
 from . import package, seed
 from .processes import ONE_THREAD, Process, Processes, wait_until
-from .project import ARCHIVE, DATA, ROOT, SEED, SLUG, ProjectError, by_number, shown
+from .project import ARCHIVE, DATA, ROOT, SEED, ProjectError, by_number, shown
 from .rounds import Round, follow
 from .runs import new_folder
 from .server import LOOPBACK
-from .show import console, say, show_round, show_table
+from .session import add_round_options, begin, check_round_options, finish, save
+from .show import console, say, show_round
 from .sites import make_sample
+from .upload import send
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -30,42 +30,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sites", type=int, metavar="N", help="how many of data/site-* (default: all)"
     )
-    parser.add_argument(
-        "--rounds", type=int, default=3, metavar="N", help="how many rounds (default 3)"
-    )
-    parser.add_argument(
-        "--aggregator",
-        choices=("fedavg", "fedopt"),
-        default="fedavg",
-        help="how FEDn combines the sites' updates (default fedavg)",
-    )
-    parser.add_argument(
-        "--server-optimizer",
-        choices=("adam", "yogi", "adagrad"),
-        default="adam",
-        help="for fedopt: how it steps from one global model to the next (default adam)",
-    )
-    parser.add_argument(
-        "--server-learning-rate", type=float, default=0.01, help="for fedopt (default 0.01)"
-    )
-    parser.add_argument(
-        "--round-timeout",
-        type=float,
-        default=180,
-        metavar="SECONDS",
-        help="end a round then, with the updates that came (default 180)",
-    )
+    add_round_options(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the seed model, if there is none")
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the rounds; print them as they come, then a table; save the model and the metrics."""
-    if options.rounds < 1:
-        raise ProjectError(f"--rounds: expected 1 or more, found {options.rounds}")
-    if not options.server_learning_rate > 0:
-        raise ProjectError("--server-learning-rate: expected a number above 0")
-    if not options.round_timeout > 0:
-        raise ProjectError(f"--round-timeout: expected seconds, found {options.round_timeout:g}")
+    check_round_options(options)
     sites = find_sites(options.sites)
     package.build()
     if not SEED.exists():
@@ -77,10 +48,7 @@ def run(options: argparse.Namespace) -> None:
         with Processes() as processes:
             train(processes, sites, folder, options, results, lost)
     finally:
-        show_table(results, len(sites))
-        for name in ("model.npz", "metrics.json"):
-            if (folder / name).exists():
-                say(f"{name}: {shown(folder / name)}")
+        finish(folder, results, len(sites))
     failed = [result.number for result in results if not result.finished]
     if failed or lost:
         raise ProjectError(
@@ -102,9 +70,13 @@ def train(
     Adds to `results` as rounds end, and to `lost` the cause of each site that dies on the way.
     """
     server, api = start_server(processes, folder)
-    upload(api, folder)
+    send(api)
     clients = start_clients(processes, sites, folder, api)
-    session = start_session(api, options, len(sites))
+    session = begin(api, options, model=None, sites=1)
+    record = {
+        "archive_sha256": hashlib.sha256(ARCHIVE.read_bytes()).hexdigest(),
+        "options": {key: value for key, value in vars(options).items() if key != "command"},
+    }
 
     def living() -> set[str]:
         report_deaths(clients, lost)
@@ -116,7 +88,7 @@ def train(
         with console.status(f"round 1 of {options.rounds}") as status:
             for result in follow(api, session, options.round_timeout, living, say):
                 results.append(result)
-                save(folder, api, results, options)
+                save(folder, api, results, record)
                 show_round(result, len(sites))
                 status.update(f"round {len(results) + 1} of {options.rounds}")
     except OSError:
@@ -155,20 +127,6 @@ def start_server(processes: Processes, folder: Path) -> tuple[Process, APIClient
     return server, APIClient(LOOPBACK, port)
 
 
-def upload(api: APIClient, folder: Path) -> None:
-    """Hand the archive and the seed model to the controller."""
-    # Under a name in .tgz: FEDn keeps the last suffix only, and no client can unpack a ".gz".
-    archive = shutil.copy(ARCHIVE, folder / "server" / f"{SLUG}.tgz")
-    api.set_active_package(str(archive), helper="numpyhelper", name=SLUG)
-    expected = hashlib.sha256(ARCHIVE.read_bytes()).hexdigest()
-    found = api.get_package_checksum().get("checksum")
-    if found != expected:
-        raise ProjectError(f"the controller has another package: SHA-256 {found}, not {expected}")
-    answer = api.set_active_model(str(SEED))
-    if not answer.get("success"):
-        raise ProjectError(f"the controller refused the seed model: {answer.get('message')}")
-
-
 def start_clients(
     processes: Processes, sites: list[Path], folder: Path, api: APIClient
 ) -> dict[str, Process]:
@@ -195,30 +153,6 @@ def start_clients(
     return clients
 
 
-def start_session(api: APIClient, options: argparse.Namespace, sites: int) -> str:
-    """Start the rounds and return the session's id."""
-    answer = api.start_session(
-        name=SLUG,
-        aggregator=options.aggregator,
-        aggregator_kwargs=(
-            {
-                "serveropt": options.server_optimizer,
-                "learning_rate": options.server_learning_rate,
-            }
-            if options.aggregator == "fedopt"
-            else None
-        ),
-        rounds=options.rounds,
-        round_timeout=options.round_timeout,
-        helper="numpyhelper",
-        min_clients=1,
-        requested_clients=sites,
-    )
-    if "session_id" not in answer:
-        raise ProjectError(f"FEDn did not start the session: {answer.get('message')}")
-    return str(answer["session_id"])
-
-
 def report_deaths(clients: dict[str, Process], lost: dict[str, str]) -> None:
     """Say which sites' clients have ended since the last look, and why; add them to `lost`."""
     for name, client in clients.items():
@@ -227,18 +161,3 @@ def report_deaths(clients: dict[str, Process], lost: dict[str, str]) -> None:
             say(f"{name} died, {lost[name]}; its log is {shown(client.log)}")
             if len(lost) < len(clients):
                 say("FEDn waits for it until the round's timeout, then goes on without it")
-
-
-def save(folder: Path, api: APIClient, results: list[Round], options: argparse.Namespace) -> None:
-    """Write what there is so far: the newest global model, and all metrics."""
-    if results[-1].model_id:
-        fresh = folder / ".model.npz"
-        if not api.download_model(results[-1].model_id, str(fresh))["success"]:
-            raise ProjectError(f"the controller does not hand out model {results[-1].model_id}")
-        fresh.replace(folder / "model.npz")
-    record = {
-        "archive_sha256": hashlib.sha256(ARCHIVE.read_bytes()).hexdigest(),
-        "options": {key: value for key, value in vars(options).items() if key != "command"},
-        "rounds": [{**asdict(result), "mean": result.mean()} for result in results],
-    }
-    package.write_atomically(folder / "metrics.json", json.dumps(record, indent=2).encode())

@@ -64,6 +64,14 @@ def build(max_size: float = MAX_SIZE) -> str:
     return digest
 
 
+def check_fresh() -> None:
+    """Raise `ProjectError` unless the archive is there and holds what client/ holds now."""
+    if not ARCHIVE.exists():
+        raise ProjectError(f"{shown(ARCHIVE)}: expected the package, found none; run: make package")
+    if ARCHIVE.read_bytes() != archive_bytes(collect(CLIENT)):
+        raise ProjectError(f"{shown(ARCHIVE)} is older than its sources; run: make package")
+
+
 def collect(folder: Path, max_size: float = MAX_SIZE) -> dict[str, bytes]:
     """Return the package's files by their path in the archive, sorted.
 
@@ -186,3 +194,7 @@ def imported_package() -> Iterator[Path]:
             raise ProjectError(str(error)) from None
         finally:
             sys.path.remove(folder)
+            # The next one unpacks anew, and what is imported then must come from there.
+            for name, module in list(sys.modules.items()):
+                if (getattr(module, "__file__", None) or "").startswith(folder):
+                    del sys.modules[name]

@@ -8,6 +8,7 @@ from typing import Any
 
 from fedn import APIClient
 
+from .controller import listed
 from .project import ProjectError
 
 # Seconds between two looks at the network, and those that FEDn may take beyond a round's timeout.
@@ -59,7 +60,7 @@ def follow(
     moved = time.monotonic()
     while True:
         alive = living()
-        finished = api.session_is_finished(session)
+        finished = api.get_session_status(session) in ("Finished", "Terminated", "Failed")
         rounds = _rounds(api, session)
         while reported < len(rounds) and _is_over(rounds[reported]):
             entry = rounds[reported]
@@ -90,7 +91,7 @@ def follow(
 
 
 def _rounds(api: APIClient, session: str) -> list[dict[str, Any]]:
-    entries = api.get_rounds()["result"]
+    entries = listed(api.get_rounds())
     # A round that has just been made has no configuration yet.
     mine = [
         entry for entry in entries if (entry["round_config"] or {}).get("session_id") == session
@@ -107,10 +108,10 @@ def _result(api: APIClient, session: str, entry: dict[str, Any], number: int) ->
         return Round(number, finished=False)
     combined = entry["combiners"][0]
     parent = entry["round_config"]["model_id"]
-    models = api.get_models(session_id=session)["result"]
+    models = listed(api.get_models(session_id=session))
     model = next(model["model_id"] for model in models if model["parent_model"] == parent)
     # Filtered here: the client's filters have names that the server does not know.
-    validations = [v for v in api.get_validations()["result"] if v["model_id"] == model]
+    validations = [v for v in listed(api.get_validations()) if v["model_id"] == model]
     return Round(
         number,
         finished=True,
@@ -126,7 +127,7 @@ def _senders(api: APIClient, session: str, entry: dict[str, Any]) -> set[str]:
     model = entry["round_config"]["model_id"]
     return {
         status["sender"]["name"]
-        for status in api.get_statuses(session_id=session)["result"]
+        for status in listed(api.get_statuses(session_id=session))
         if status["status"] == "Model update completed."
         and json.loads(status["data"])["modelId"] == model
     }

@@ -5,7 +5,7 @@ import hashlib
 import io
 
 from .package import imported_package, write_atomically
-from .project import SEED, shown
+from .project import SEED, ProjectError, shown
 from .show import console
 
 
@@ -37,3 +37,19 @@ def make(seed: int = 0) -> None:
         f"{shown(SEED)}: {len(initial)} arrays, {parameters:,} parameters, {len(content):,} bytes"
     )
     print(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
+
+
+def check() -> None:
+    """Raise `ProjectError` unless seed.npz fits the model of the package."""
+    if not SEED.exists():
+        raise ProjectError(f"{shown(SEED)}: expected the seed model, found none; run: make seed")
+    with imported_package():
+        from model import data, weights
+        from model.classifier import Classifier
+        from model.errors import PackageError
+
+        like = Classifier(data.input_shape(), data.num_classes()).get_weights()
+        try:
+            weights.load(SEED, like)
+        except PackageError as error:
+            raise ProjectError(f"{error}; make a new one: make seed") from None

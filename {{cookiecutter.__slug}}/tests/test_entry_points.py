@@ -173,3 +173,17 @@ def test_the_package_needs_no_fedn(unpacked: Path) -> None:
     assert len(sources) > 10
     words = "import fedn", "from fedn", "import federation", "from federation"
     assert not any(word in source for source in sources for word in words)
+
+
+def test_a_site_checks_its_file_before_round_one(unpacked: Path, sites: list[Path]) -> None:
+    def check(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "check_data.py", *arguments]
+        return subprocess.run(command, cwd=unpacked, capture_output=True, text=True, check=False)
+
+    good = check(str(sites[0]))
+    assert (good.returncode, good.stderr) == (0, "")
+    assert good.stdout.startswith(f"{sites[0]}: ok, {len(data.load('train')):,} examples to train")
+    missing = check(str(sites[0] / "missing"))
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert missing.stderr.startswith(f"error: {sites[0] / 'missing'}: expected a data file (")
+    assert check().returncode == 2
