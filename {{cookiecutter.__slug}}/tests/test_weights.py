@@ -1,5 +1,6 @@
 """Model files: FEDn's layout, read strictly and written whole or not at all."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,25 @@ def test_arrays_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     many = [np.full(1, index, dtype=np.float32) for index in range(12)]
     path = write(tmp_path / "m", {str(index): many[index] for index in reversed(range(12))})
     assert all(map(np.array_equal, weights.load(path, like=many), many))
+
+
+def wrap(path: Path, content: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as outer:
+        outer.writestr("metadata.json", "{}")
+        outer.writestr("training_model.bin", content)
+    return path
+
+
+def test_a_model_is_also_taken_in_the_wrapping_of_fedns_successor(tmp_path: Path) -> None:
+    bare = write(tmp_path / "bare", {"0": GOOD[0], "1": GOOD[1]})
+    wrapped = wrap(tmp_path / "wrapped", bare.read_bytes())
+    assert all(map(np.array_equal, weights.load(wrapped, like=LIKE), GOOD))
+
+
+def test_a_wrapping_without_a_model_in_it_is_refused(tmp_path: Path) -> None:
+    path = wrap(tmp_path / "wrapped", b"no archive")
+    with pytest.raises(PackageError, match="expected a model file"):
+        weights.load(path, like=LIKE)
 
 
 @pytest.mark.parametrize(

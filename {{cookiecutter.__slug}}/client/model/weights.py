@@ -5,6 +5,7 @@ average whatever they get: a shorter list is cut off in silence and a wrong shap
 So every file is checked here, on the way in and on the way out.
 """
 
+import io
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -16,6 +17,10 @@ import numpy as np
 from .dataset import Array
 from .errors import PackageError
 
+# Scaleout Edge, FEDn's successor, hands the npz over inside a zip of its own, under this name.
+# What it gets back may be the bare npz.
+WRAPPED = "training_model.bin"
+
 
 def load(path: Path, like: Sequence[Array]) -> list[Array]:
     """Read the weights in `path`, which must match `like` in count, shape and dtype.
@@ -26,7 +31,10 @@ def load(path: Path, like: Sequence[Array]) -> list[Array]:
     """
     try:
         # Not np.load, which would also take a bare array; neither unpickles anything.
-        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+        with (
+            path.open("rb") as file,
+            np.lib.npyio.NpzFile(unwrap(file), allow_pickle=False) as archive,
+        ):
             keys = [str(index) for index in range(len(archive.files))]
             if sorted(archive.files) != sorted(keys):
                 raise PackageError(
@@ -47,6 +55,12 @@ def load(path: Path, like: Sequence[Array]) -> list[Array]:
             ]
     check(weights, like, where=str(path))
     return weights
+
+
+def unwrap(file: IO[bytes]) -> IO[bytes]:
+    """Return the npz itself: the file, or what Scaleout Edge's zip holds."""
+    with zipfile.ZipFile(file) as outer:
+        return io.BytesIO(outer.read(WRAPPED)) if WRAPPED in outer.namelist() else file
 
 
 def save(file: IO[bytes], weights: Sequence[Array], like: Sequence[Array]) -> None:
