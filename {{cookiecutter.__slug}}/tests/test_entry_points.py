@@ -98,6 +98,14 @@ def test_fedns_client_unpacks_and_runs_the_archive(
     assert probabilities.shape == (len(data.load("all")), data.num_classes())
 
 
+def test_fedns_successor_is_told_the_same(unpacked: Path) -> None:
+    ours, successors = (
+        yaml.safe_load((unpacked / name).read_text("utf-8"))
+        for name in ("fedn.yaml", "scaleout.yaml")
+    )
+    assert successors == ours
+
+
 def test_equal_steps_in_two_processes_give_equal_bytes(
     unpacked: Path, model_in: Path, tmp_path: Path
 ) -> None:

@@ -135,3 +135,11 @@ def test_fedn_would_pack_the_same_members(archive: Path, tmp_path: Path) -> None
     subprocess.run(command, capture_output=True, check=True)
     with tarfile.open(archive) as ours, tarfile.open(tmp_path / "fedn.tgz") as theirs:
         assert ours.getnames() == sorted(theirs.getnames())
+
+
+def test_fedns_successor_is_told_to_leave_out_the_same() -> None:
+    ours, successors = (
+        [line for line in file.read_text("utf-8").splitlines() if not line.startswith("#")]
+        for file in (CLIENT / ".fednignore", CLIENT / ".scaleoutignore")
+    )
+    assert successors == ours
