@@ -238,9 +238,9 @@ def test_it_finds_what_is_wrong_in_the_project(healthy, folder: Path, fault: str
             "all sites would unpack the package into one folder; run: unset FEDN_PACKAGE_EXTRACT_",
         ),
         (
-            {"FEDN_JWT_SECRET_KEY": "x"},
+            {"FEDN_AUTH_SCHEME": "Token"},
             "environment",
-            "would ask its sites for tokens; run: unset FEDN_JWT_SECRET_KEY",
+            "controllers expect the scheme Bearer; run: unset FEDN_AUTH_SCHEME",
         ),
         (
             {"http_proxy": "http://proxy.example:3128", "no_proxy": ""},

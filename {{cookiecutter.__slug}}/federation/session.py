@@ -106,11 +106,11 @@ def start(api: APIClient, options: argparse.Namespace) -> None:
     """Start a session and follow it. Raises `ProjectError` that says what is missing."""
     helper = active_helper(api)
     if helper is None:
-        raise ProjectError("the controller has no package; run 'python -m federation upload'")
+        raise ProjectError("the controller has no package; run: python -m federation upload")
     if helper != HELPER:
         raise ProjectError(
-            f"the controller reads models with '{helper}', which spoils float32; expected "
-            f"'{HELPER}': run 'python -m federation upload' again"
+            f"the controller reads models with '{helper}', which spoils float32, and not with "
+            f"'{HELPER}'; run: python -m federation upload"
         )
     model = options.model or newest_model(api)["model_id"]
     sites = controller.online_sites(api)

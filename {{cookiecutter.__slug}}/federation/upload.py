@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
 def send(api: APIClient) -> None:
     """Hand over the archive and the seed model, each only if the controller lacks it."""
     expected = hashlib.sha256(ARCHIVE.read_bytes()).hexdigest()
-    if controller.package_checksum(api) == expected and active_helper(api) == HELPER:
+    if controller.package_checksum(api) == expected and _can_be_used(api):
         say("package: the controller has it already")
     else:
         with tempfile.TemporaryDirectory() as folder:
@@ -63,6 +63,16 @@ def send(api: APIClient) -> None:
         raise ProjectError(f"the controller's helper is '{helper}', not '{HELPER}'")
 
 
+def _can_be_used(api: APIClient) -> bool:
+    """Tell whether clients can unpack the active package, and FEDn reads models as it should."""
+    return active_helper(api) == HELPER and unpackable(api.get_active_package())
+
+
+def unpackable(active: dict[str, str]) -> bool:
+    """Tell whether the name that FEDn stores a package under lets its clients unpack it."""
+    return active["storage_file_name"].endswith((".tgz", "tar.gz", "tar.bz2"))
+
+
 def active_helper(api: APIClient) -> str | None:
     """Return the name of the helper by which the controller reads model files, if it has one."""
     name: str | None = api.get_active_package().get("helper")
@@ -74,7 +84,7 @@ def newest_model(api: APIClient) -> dict[str, str]:
     model: dict[str, str] = api.get_active_model()
     if "model_id" not in model:
         raise ProjectError(
-            "the controller has no model; run 'python -m federation upload' for the seed model"
+            "the controller has no model; for the seed model, run: python -m federation upload"
         )
     return model
 

@@ -60,8 +60,11 @@ def pinned_requirements() -> list[tuple[str, str]]:
 
 def holds(marker: str) -> bool:
     """Tell whether an environment marker holds here (PEP 508, by pip's own reader)."""
-    from pip._vendor.packaging.markers import Marker
-
+    try:
+        from pip._vendor.packaging.markers import Marker
+    except ImportError:
+        # Without pip nothing is installed here, and that is found without markers too.
+        return False
     return bool(Marker(marker).evaluate())
 
 
@@ -79,7 +82,6 @@ def environment() -> str:
     """Check that no variable is set that FEDn reads, and that breaks what runs here."""
     wrong = {
         "FEDN_PACKAGE_EXTRACT_DIR": "all sites would unpack the package into one folder",
-        "FEDN_JWT_SECRET_KEY": "the network on this machine would ask its sites for tokens",
         "FEDN_CUSTOM_URL_PREFIX": "clients would look for the controller elsewhere",
         "FEDN_AUTH_SCHEME": "controllers expect the scheme Bearer",
         "STATESTORE_CONFIG": "FEDn's server would store to another place",

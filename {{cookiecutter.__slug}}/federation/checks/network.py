@@ -11,9 +11,9 @@ from .. import controller
 from ..controller import HELPER, listed
 from ..doctor import Check, examine
 from ..project import ARCHIVE, ProjectError
-from ..upload import active_helper, newest_model
+from ..upload import active_helper, newest_model, unpackable
 
-UPLOAD = "run: python -m federation upload"
+UPLOAD = "run: python -m federation upload --api-url URL"
 
 
 def checks(api_url: str, token_env: str | None) -> Iterator[tuple[str, Check]]:
@@ -36,11 +36,10 @@ def active_package(api: APIClient) -> str:
     active = api.get_active_package()
     if "package_id" not in active:
         raise ProjectError(f"the controller has none; {UPLOAD}")
-    stored = active["storage_file_name"]
-    if not stored.endswith((".tgz", "tar.gz", "tar.bz2")):
+    if not unpackable(active):
         raise ProjectError(
-            f"it was uploaded under a name that FEDn stores as '{stored}', which no client can "
-            f"unpack; {UPLOAD}"
+            f"it was uploaded under a name that FEDn stores as '{active['storage_file_name']}', "
+            f"which no client can unpack; {UPLOAD}"
         )
     expected = hashlib.sha256(ARCHIVE.read_bytes()).hexdigest()
     if (found := controller.package_checksum(api)) != expected:
@@ -57,7 +56,7 @@ def helper(api: APIClient) -> str:
 
 def global_model(api: APIClient) -> str:
     """Check that there is a model to start from."""
-    return newest_model(api)["model_id"]
+    return str(newest_model(api)["model_id"])
 
 
 def combiners(api: APIClient) -> str:
