@@ -24,6 +24,7 @@ client/model/classifier.py client/model/data.py client/model/dataset.py client/m
 client/model/files.py client/model/metrics.py client/model/schema.json client/model/schema.py
 client/model/seeding.py client/model/settings.py client/model/site.py client/model/weights.py
 client/.scaleoutignore client/scaleout.yaml
+compose.yaml federation/secrets.py joining/compose.yaml
 client/predict.py client/train.py client/validate.py federation/__init__.py federation/__main__.py
 federation/aggregation.py federation/baselines.py federation/check_data.py
 federation/checks/__init__.py federation/checks/machine.py federation/checks/network.py

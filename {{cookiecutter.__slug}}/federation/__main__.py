@@ -19,6 +19,7 @@ COMMANDS = {
     "invite": "write the folder with which one site joins",
     "check-data": "tell whether a site's file keeps the data contract",
     "doctor": "look for what is wrong, and say what mends it",
+    "secrets": "make the passwords that compose.yaml asks for",
 }
 
 
