@@ -183,11 +183,11 @@ def test_an_invitation_holds_just_what_a_site_needs(
         "package_checksum": digest,
         "token": "a.b.c",
     }
-    assert stat.S_IMODE((folder / "client.yaml").stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     page = (folder / "JOIN.md").read_text("utf-8")
     assert '# Join "Fraud Detection" as bank.of_north-1\n' in page
     assert digest in page
-    assert "$" not in page
+    assert "RUN_AS=$(id -u):$(id -g)" in page
 
     project.federation("invite", "--site", "zipped", "--zip", *options)
     packed = project.folder / "invitations" / "zipped.zip"

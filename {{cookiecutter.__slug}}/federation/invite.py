@@ -63,7 +63,10 @@ def write(folder: Path, site: str, url: str, token: str | None, image: str) -> N
     """Write all that a site needs, beside its data and an environment to run in."""
     record = json.loads((ROOT / "federation" / "project.json").read_text("utf-8"))
     checksum = hashlib.sha256(ARCHIVE.read_bytes()).hexdigest()
-    (folder / "data").mkdir(parents=True)
+    # The folder is closed and not the files in it: the container's user must be able to read
+    # client.yaml, which Docker reaches into the folder for.
+    folder.mkdir(0o700)
+    (folder / "data").mkdir()
     shutil.copy(ARCHIVE, folder / f"{SLUG}.tgz")
     for file in (JOINING / "join.py", JOINING / "compose.yaml", LOCK):
         shutil.copy(file, folder)
@@ -90,6 +93,4 @@ def write(folder: Path, site: str, url: str, token: str | None, image: str) -> N
     # JSON strings are YAML strings.
     lines = [f"{key}: {json.dumps(value)}" for key, value in settings.items()]
     lines.append(f"token: {json.dumps(token)}" if token else '# token: "..."')
-    file = folder / "client.yaml"
-    file.touch(0o600)
-    file.write_text("\n".join(lines) + "\n", "utf-8")
+    (folder / "client.yaml").write_text("\n".join(lines) + "\n", "utf-8")
