@@ -20,7 +20,11 @@ COMMANDS = {
     "check-data": "tell whether a site's file keeps the data contract",
     "doctor": "look for what is wrong, and say what mends it",
     "secrets": "make the passwords that compose.yaml asks for",
+    "serve": "run FEDn's controller and combiner for trials between machines",
+    "token": "make a token for a controller that demands them",
 }
+# Where the module has another name: token would hide one of Python's own.
+MODULES = {"check-data": "check_data", "token": "tokens"}
 
 
 def main(arguments: list[str]) -> None:
@@ -35,7 +39,7 @@ def main(arguments: list[str]) -> None:
             )
             # Only the chosen one is imported: `package` must run without anything installed.
             if name == chosen:
-                module = importlib.import_module(f"federation.{name.replace('-', '_')}")
+                module = importlib.import_module(f"federation.{MODULES.get(name, name)}")
                 module.add_options(command)
         options = parser.parse_args(arguments)
         # A terminate or a closed terminal stops everything as Ctrl-C does, unless under nohup.

@@ -1,12 +1,12 @@
 """A whole FEDn network in one process: its controller and combiner, with embedded storage.
 
 This is FEDn's own code. Only what it stores to is replaced: MongoDB by mongomock and S3 by moto,
-both in memory, so that nothing has to be installed or cleaned up. Run by network.py:
+both in memory, so that nothing has to be installed or cleaned up. Run by network.py and serve.py:
 
-    python -m federation.server READY_FILE
+    python -m federation.server READY_FILE [SETUP]
 
-It writes the controller's port to READY_FILE when all is up, and ends when its standard input
-closes, which happens however the parent ends.
+SETUP is a `Setup` in JSON. It writes the ports to READY_FILE when all is up, and ends when its
+standard input closes, which happens however the parent ends.
 """
 
 import json
@@ -16,19 +16,40 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from .project import by_number
+from .tokens import SECRET
 
 LOOPBACK = "127.0.0.1"
 NETWORK = "federation"
 
 
-def serve(ready: Path) -> None:
+@dataclass(frozen=True)
+class Setup:
+    """Where the network listens, and whom it lets in.
+
+    host: the one address, or its name, that both listen on and that clients are told.
+    port, combiner_port: of the controller and of the combiner; 0 takes a free one.
+    fqdn: what clients are told instead: the TLS proxy whose port 443 leads to the combiner.
+    tokens: whether callers need a token that was made with the secret in the environment.
+    """
+
+    host: str = LOOPBACK
+    port: int = 0
+    combiner_port: int = 0
+    fqdn: str | None = None
+    tokens: bool = False
+
+
+def serve(ready: Path, setup: Setup) -> None:
     """Bring the network up, say so in the file `ready`, and serve until standard input ends."""
     # FEDn reads these when it is imported.
+    if not setup.tokens:
+        os.environ.pop(SECRET, None)
     os.environ["FEDN_COMPUTE_PACKAGE_DIR"] = str(Path.cwd())
     # Port 9 refuses at once; FEDn would look up the name of a hook service in every round.
     os.environ["HOOK_SERVICE_HOST"] = f"{LOOPBACK}:9"
@@ -64,19 +85,22 @@ def serve(ready: Path) -> None:
         database = DatabaseConnection({"type": "MongoDB", "mongo_config": {}}, NETWORK)
 
     Control.create_instance(NETWORK, repository, database)
-    api = make_server(LOOPBACK, 0, app, threaded=True)
+    api = make_server(setup.host, setup.port, app, threaded=True)
     threading.Thread(target=api.serve_forever, daemon=True).start()
 
+    combiner_port = setup.combiner_port or free_port(setup.host)
     # FEDn's combiner would listen on every interface of the machine.
-    with mock.patch("grpc.server", _bound_to_loopback(grpc.server)):
+    with mock.patch("grpc.server", _bound_to(setup.host, grpc.server)):
         combiner = Combiner(
             {
-                "discover_host": LOOPBACK,
+                # FEDn needs them no more: its combiner enters itself into the database.
+                "discover_host": setup.host,
                 "discover_port": api.server_port,
                 "token": None,
-                "host": LOOPBACK,
-                "port": free_port(),
-                "fqdn": None,
+                # Where the controller calls it, and clients too unless there is an fqdn.
+                "host": setup.host,
+                "port": combiner_port,
+                "fqdn": setup.fqdn,
                 "name": "combiner",
                 "secure": False,
                 "verify": False,
@@ -90,22 +114,23 @@ def serve(ready: Path) -> None:
     handler.waitforit = _then_in_order(handler.waitforit, handler.model_updates)
 
     temporary = ready.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"api_port": api.server_port}), encoding="utf-8")
+    ports = {"api_port": api.server_port, "combiner_port": combiner_port}
+    temporary.write_text(json.dumps(ports), encoding="utf-8")
     temporary.replace(ready)
     sys.stdin.read()
     # FEDn's threads never end by themselves.
     os._exit(0)
 
 
-def _bound_to_loopback(make_server: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap grpc.server so that every port it opens is one of 127.0.0.1."""
+def _bound_to(host: str, make_server: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap grpc.server so that every port it opens is one of this host, and its alone."""
 
     def make(*arguments: Any, **options: Any) -> Any:
+        # By default two servers may share a port, and each would get half of the calls.
+        options["options"] = [*options.get("options", ()), ("grpc.so_reuseport", 0)]
         server = make_server(*arguments, **options)
         add_port = server.add_insecure_port
-        server.add_insecure_port = lambda address: add_port(
-            f"{LOOPBACK}:{address.rpartition(':')[2]}"
-        )
+        server.add_insecure_port = lambda address: add_port(f"{host}:{address.rpartition(':')[2]}")
         return server
 
     return make
@@ -127,12 +152,12 @@ def _then_in_order(wait: Callable[..., None], updates: "queue.Queue[Any]") -> Ca
     return wait_and_sort
 
 
-def free_port() -> int:
-    """Return a port of the loopback interface that nothing listens on."""
+def free_port(host: str = LOOPBACK) -> int:
+    """Return a port of this machine's address `host` that nothing listens on."""
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]))
+    serve(Path(sys.argv[1]), Setup(**json.loads("".join(sys.argv[2:]) or "{}")))
