@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,31 @@ class Installed:
                 signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGHUP)
             ],
         )
+
+    def rounds_with(self, sites: int, *options: str) -> str:
+        """Run rounds on a controller as soon as so many sites are there; they must succeed."""
+        deadline = time.monotonic() + 120
+        while True:
+            result = self.attempt("session", "start", "--sites", str(sites), *options)
+            if "error: --sites: expected" not in result.stderr or time.monotonic() > deadline:
+                return check(result)
+
+    def join(
+        self, folder: Path, data: Path, *options: str, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Start FEDn's own client for a site, in a folder of its own, logging to client.log."""
+        folder.mkdir()
+        programs = self.python.parent
+        environment |= {"FEDN_DATA_PATH": str(data), "PATH": f"{programs}:{os.environ['PATH']}"}
+        with (folder / "client.log").open("w") as log:
+            return subprocess.Popen(
+                [programs / "fedn", "client", "start", "--name", folder.name, *options],
+                cwd=folder,
+                env=os.environ | environment,
+                text=True,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
 
     def learning(self, rounds: int) -> list[dict[str, float]]:
         """Return the metrics of the seed model and of each round of federated averaging."""
