@@ -13,13 +13,14 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .clients import Clients
-from .processes import ONE_THREAD
+from .processes import ONE_THREAD, PATIENCE
 
 Weights = list[npt.NDArray[Any]]
 Metrics = dict[str, float]
@@ -157,26 +158,64 @@ class Pool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        if kind:
-            # Nobody waits for the rest of a long training any more.
-            for process in multiprocessing.active_children():
-                process.terminate()
-        self.executor.shutdown(wait=True, cancel_futures=True)
+        if not kind:
+            self.executor.shutdown()
+            return
+        # Nobody waits for the rest of a long training any more. The workers end their calls
+        # themselves: one that is killed while it writes a result leaves half of it to be read,
+        # and the executor would wait for the other half without end.
+        workers = multiprocessing.active_children()
+        for process in workers:
+            process.terminate()
+        # Who has not heard by then is deep in a computation, and not writing.
+        killer = threading.Timer(PATIENCE, lambda: [process.kill() for process in workers])
+        killer.start()
+        self.executor.shutdown(cancel_futures=True)
+        killer.cancel()
 
 
 # The one of this process, once `_start` has made it.
 _worker: Worker | Failure
+# Whether this process is to end, and whether it is at something that a signal may break off.
+_ending = False
+_breakable = False
+
+
+class _Ended(BaseException):
+    """Breaks off what a worker does. No user's `except Exception` catches it."""
 
 
 def _start(package: str, store: str, input_shape: tuple[int, ...], num_classes: int) -> None:
     # A Ctrl-C reaches the whole group of processes; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     global _worker
+    _worker = _break_off(lambda: Worker(package, store, input_shape, num_classes))
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Break off what is going on here, unless it is a message to the parent."""
+    global _ending
+    _ending = True
+    if _breakable:
+        raise _Ended
+
+
+def _break_off(work: Callable[[], Any]) -> Any:
+    """Return what `work` returns; a `Failure` if it raises, or when this process is to end."""
+    global _breakable
     try:
-        _worker = Worker(package, store, input_shape, num_classes)
+        _breakable = True
+        if _ending:
+            raise _Ended
+        return work()
+    except _Ended:
+        return Failure("ended")
     except Exception as error:
-        _worker = _failure(error)
+        return _failure(error)
+    finally:
+        _breakable = False
 
 
 def _end_with_parent() -> None:
@@ -194,10 +233,7 @@ def _do(method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
 def _call(method: str, arguments: tuple[Any, ...]) -> Any:
     if isinstance(_worker, Failure):
         return _worker
-    try:
-        return getattr(_worker, method)(*arguments)
-    except Exception as error:
-        return _failure(error)
+    return _break_off(lambda: getattr(_worker, method)(*arguments))
 
 
 def _failure(error: Exception) -> Failure:
