@@ -218,6 +218,33 @@ def test_a_site_that_does_not_know_the_root_does_not_send_its_token(
     assert "CERTIFICATE_VERIFY_FAILED" in log
 
 
+def test_an_invited_site_is_told_in_one_line_why_it_cannot_join(
+    secured: Secured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", secured.token("client", days=-1))
+    for name, options, trust, expected in (
+        ("without", [], secured.trust, "refuses the token in client.yaml, or the lack of one; ask"),
+        (
+            "expired",
+            ["--token-env", "TOKEN"],
+            secured.trust,
+            "refuses the token in client.yaml, or",
+        ),
+        ("rootless", [], {}, "the certificate of https://"),
+    ):
+        secured.project.federation("invite", "--site", name, "--api-url", secured.url, *options)
+        folder = tmp_path / name
+        shutil.move(secured.project.folder / "invitations" / name, folder)
+        data = secured.project.folder / "data" / "site-1" / "transactions.csv"
+        shutil.copy(data, folder / "data")
+        command = [secured.project.python, "join.py"]
+        result = subprocess.run(command, cwd=folder, env=os.environ | trust, timeout=60, **CAPTURED)
+        assert result.returncode == 1
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("error: ")
+        assert expected in line
+
+
 def test_the_controller_answers_a_role_and_no_other(secured: Secured) -> None:
     tokens = {role: secured.token(role) for role in ("admin", "client")} | {"none": ""}
     tokens |= {"expired": secured.token("admin", days=-1)}

@@ -23,7 +23,7 @@ COMMANDS = {
     "serve": "run FEDn's controller and combiner for trials between machines",
     "token": "make a token for a controller that demands them",
 }
-# Where the module has another name: token would hide one of Python's own.
+# Where the module has another name than the command.
 MODULES = {"check-data": "check_data", "token": "tokens"}
 
 
