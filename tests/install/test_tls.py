@@ -223,7 +223,7 @@ def test_an_invited_site_is_told_in_one_line_why_it_cannot_join(
 ) -> None:
     monkeypatch.setenv("TOKEN", secured.token("client", days=-1))
     for name, options, trust, expected in (
-        ("without", [], secured.trust, "refuses the token in client.yaml, or the lack of one; ask"),
+        ("without", [], secured.trust, "refuses the token in client.yaml, or the lack"),
         (
             "expired",
             ["--token-env", "TOKEN"],
