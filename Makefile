@@ -1,6 +1,6 @@
 # `make` alone lists the verbs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast lint format bench clean
+.PHONY: help setup demo test fast lint format lock bench clean
 
 # FEDn stops at Python 3.12. Name another one with: make demo PYTHON=/path/to/python
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -13,7 +13,7 @@ DEMO := build/demo
 RUFF := --config pyproject.toml --no-cache
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## install what the template needs into .venv
 
@@ -45,6 +45,9 @@ lint: setup ## check style
 format: setup ## mend style
 	$(RUN) -m ruff check --fix $(RUFF) .
 	$(RUN) -m ruff format $(RUFF) .
+
+lock: setup ## renew the projects' requirements.lock (newer versions: make lock UPGRADE=--upgrade)
+	$(RUN) -B tools/lock.py $(UPGRADE)
 
 bench: setup ## time a generation against an empty template's, a simulation against Flower's
 	$(RUN) benchmarks/generation.py

@@ -1,0 +1,99 @@
+"""requirements.lock installs, hashes checked, on every Python that FEDn runs on."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from baking import FRAMEWORKS, ROOT
+from installing import CAPTURED, check
+
+pytestmark = pytest.mark.install
+
+UV = Path(sys.executable).with_name("uv")
+PYTHONS = "3.10", "3.11", "3.12"
+PLATFORMS = (
+    "x86_64-manylinux_2_28",
+    "aarch64-manylinux_2_28",
+    "aarch64-apple-darwin",
+    "x86_64-pc-windows-msvc",
+)
+
+
+def interpreter(version: str) -> str | None:
+    """Return this machine's Python of a version, found on PATH or among pyenv's."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    candidates = [shutil.which(f"python{version}"), sys.executable]
+    candidates += sorted(map(str, root.glob(f"versions/{version}.*/bin/python")))
+    for candidate in filter(None, candidates):
+        # A name on PATH may be pyenv's, of a version that is not chosen here.
+        result = subprocess.run([candidate, "--version"], **CAPTURED)
+        if result.stdout.startswith(f"Python {version}."):
+            return candidate
+    return None
+
+
+def lock(framework: str, task: str) -> Path:
+    return ROOT / "templates" / "locks" / f"{framework}-{task}.lock"
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_it_installs_with_its_hashes_checked(version: str, tmp_path: Path) -> None:
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"no Python {version} on this machine")
+    check(subprocess.run([python, "-m", "venv", tmp_path / "venv"], **CAPTURED))
+    own = tmp_path / "venv" / "bin" / "python"
+    install = [own, "-m", "pip", "install", "--quiet", "--no-compile", "--require-hashes"]
+    check(subprocess.run([*install, "-r", lock("numpy", "fraud")], **CAPTURED))
+    check(subprocess.run([own, "-m", "pip", "check"], **CAPTURED))
+    check(subprocess.run([own, "-c", "import fedn.cli, numpy, polars"], **CAPTURED))
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_what_is_set_up_here_is_what_is_locked(installed, framework: str) -> None:
+    code = (
+        "from importlib.metadata import version\n"
+        "from tests.test_lock import pins\n"
+        "locked = pins('requirements.lock', {})\n"
+        "print({one: version(one) for one in locked if locked[one] != '==' + version(one)})\n"
+    )
+    project = installed("fraud", framework)
+    command = [project.python, "-c", code]
+    assert check(subprocess.run(command, cwd=project.folder, **CAPTURED)) == "{}\n"
+
+
+# The locks of the task fraud hold all that those of the other task hold.
+@pytest.mark.parametrize("version", PYTHONS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_platform_has_wheels_of_all_of_it(
+    framework: str, version: str, tmp_path: Path
+) -> None:
+    command = [UV, "pip", "install", "--dry-run", "--quiet", "--require-hashes"]
+    command += ["--only-binary", ":all:", "--target", tmp_path / "nowhere"]
+    command += ["--python-version", version, "-r", lock(framework, "fraud")]
+    for platform in PLATFORMS:
+        check(subprocess.run([*command, "--python-platform", platform], **CAPTURED))
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_hashes_are_those_that_the_index_states(framework: str, tmp_path: Path) -> None:
+    """A dry run does not compare them, and a real install on three Pythons takes long."""
+    text = lock(framework, "fraud").read_text("utf-8")
+    pins = tmp_path / "requirements.in"
+    pins.write_text("\n".join(re.findall(r"^(\S+==.*?) \\$", text, re.MULTILINE)), "utf-8")
+    command = [UV, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-deps"]
+    command += ["--no-header", "--no-annotate", "--python-version", PYTHONS[0], pins]
+    locked, stated = hashes(text), hashes(check(subprocess.run(command, **CAPTURED)))
+    assert set(locked) == set(stated)
+    # A release can get more files after it was locked.
+    assert {pin: found - stated[pin] for pin, found in locked.items() if found - stated[pin]} == {}
+
+
+def hashes(text: str) -> dict[str, set[str]]:
+    """Return the hashes of every version in a lock."""
+    entries = re.findall(r"^(\S+==\S+)(.*(?:\n +--hash=.*)+)", text, re.MULTILINE)
+    return {pin: set(re.findall(r"sha256:[0-9a-f]{64}", rest)) for pin, rest in entries}

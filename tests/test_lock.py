@@ -1,0 +1,59 @@
+"""The lock of every generated project: complete, for every platform, and without a place."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from baking import COMBINATIONS, ROOT
+
+LOCKS = ROOT / "templates" / "locks"
+
+
+def test_there_is_a_lock_for_each_combination_and_no_other() -> None:
+    names = sorted(path.name for path in LOCKS.iterdir())
+    assert names == sorted(f"{framework}-{task}.lock" for task, framework in COMBINATIONS)
+
+
+def test_the_projects_own_test_finds_every_requirement_locked(baked: Path) -> None:
+    command = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "tests/test_lock.py"]
+    result = subprocess.run(command, cwd=baked, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+    assert "14 passed" in result.stdout
+
+
+def test_the_projects_own_test_finds_what_is_not_locked(project, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", project("fraud", "numpy"), copy], check=True)
+    needs = copy / "requirements.txt"
+    needs.write_text(needs.read_text("utf-8").replace("numpy==2.2.6", "numpy==2.2.5"))
+    command = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "tests/test_lock.py"]
+    result = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    assert "requirements.txt has changed: renew requirements.lock with 'make lock'" in result.stdout
+    assert "12 failed, 2 passed" in result.stdout
+
+
+def test_a_lock_says_what_it_is_and_names_no_place_it_came_from(baked: Path) -> None:
+    text = (baked / "requirements.lock").read_text("utf-8")
+    assert text.startswith("# All that requirements.txt and requirements-fedn.txt bring in")
+    assert "# Written by `make lock`; do not edit.\n" in text
+    assert not re.search(r"https?:|file:|index|find-links|\.(org|com|io|net)\b", text)
+
+
+def test_tensorflow_is_the_processors_build_on_linux_x86_64_alone(project) -> None:
+    lock = (project("fraud", "keras") / "requirements.lock").read_text("utf-8")
+    entries = re.findall(r"^(tensorflow(?:-\w+)?==\S+ ; .*) \\$", lock, re.MULTILINE)
+    assert entries == [
+        "tensorflow==2.20.0 ; (platform_machine != 'x86_64' or sys_platform != 'linux')",
+        "tensorflow-cpu==2.20.0 ; platform_machine == 'x86_64' and sys_platform == 'linux'",
+    ]
+
+
+def test_a_lock_holds_nothing_for_another_task(project) -> None:
+    def names(task: str, framework: str) -> set[str]:
+        lock = (project(task, framework) / "requirements.lock").read_text("utf-8")
+        return set(re.findall(r"^([\w-]+)==", lock, re.MULTILINE))
+
+    fraud, mnist = names("fraud", "numpy"), names("mnist", "numpy")
+    assert fraud - mnist == {"polars", "polars-runtime-32"}
+    assert mnist - fraud == set()
