@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SLUG: str = json.loads((ROOT / "federation" / "project.json").read_text("utf-8"))["slug"]
+RECORD: dict[str, str] = json.loads((ROOT / "federation" / "project.json").read_text("utf-8"))
+SLUG = RECORD["slug"]
+VERSION = RECORD["version"]
 
 CLIENT = ROOT / "client"
 ARCHIVE = ROOT / f"{SLUG}.tar.gz"
