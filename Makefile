@@ -1,6 +1,6 @@
 # `make` alone lists the verbs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast lint format lock bench clean
+.PHONY: help setup demo test test-image fast lint format lock bench clean
 
 # FEDn stops at Python 3.12. Name another one with: make demo PYTHON=/path/to/python
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -34,6 +34,9 @@ demo: setup ## generate a project, check it, and train it over a real FEDn netwo
 
 test: setup ## run all tests: sets up projects of every framework, takes forty minutes
 	$(RUN) -B -m pytest
+
+test-image: setup ## build the Docker images for real and run FEDn's client in them
+	$(RUN) -B -m pytest tests/install/test_image.py
 
 fast: setup ## run the tests that developers run all the time
 	$(RUN) -B -m pytest -m "not install"

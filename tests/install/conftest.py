@@ -14,15 +14,15 @@ Metrics = dict[str, float]
 @pytest.fixture(scope="module")
 def installed(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[str, str], Installed]]:
+) -> Iterator[Callable[..., Installed]]:
     """Return a fresh project of a task and a framework, set up; removed after the module."""
     folders = []
 
-    def make(task: str, framework: str) -> Installed:
+    def make(task: str, framework: str, **answers: str) -> Installed:
         # The blank is there on purpose.
         output = tmp_path_factory.mktemp("install") / "my projects"
         folders.append(output)
-        return Installed(bake(output, task=task, framework=framework), framework)
+        return Installed(bake(output, task=task, framework=framework, **answers), framework)
 
     yield make
     for folder in folders:
