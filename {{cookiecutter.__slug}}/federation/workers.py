@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -168,10 +169,15 @@ class Pool:
         for process in workers:
             process.terminate()
         # Who has not heard by then is deep in a computation, and not writing.
-        killer = threading.Timer(PATIENCE, lambda: [process.kill() for process in workers])
+        killer = threading.Timer(PATIENCE, _kill, [workers])
         killer.start()
         self.executor.shutdown(cancel_futures=True)
         killer.cancel()
+
+
+def _kill(processes: list[BaseProcess]) -> None:
+    for process in processes:
+        process.kill()
 
 
 # The one of this process, once `_start` has made it.
