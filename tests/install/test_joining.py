@@ -241,6 +241,19 @@ def test_a_site_without_docker_sets_itself_up_as_its_page_says(
     assert site.run("health").stderr == "error: FEDn's client does not run\n"
 
 
+def test_a_python_without_fedn_is_told_so(
+    project: Installed, uploaded: str, tmp_path: Path
+) -> None:
+    site = Site(project, uploaded, "bare", tmp_path, 1)
+    for arguments in ([], ["check"], ["health"]):
+        command = [sys.executable, "-I", "-S", "join.py", *arguments]
+        result = subprocess.run(
+            command, cwd=site.folder, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 1
+        assert result.stderr.startswith(f"error: FEDn is not installed for {sys.executable}; make")
+
+
 def test_sites_that_must_not_take_part_are_refused_and_the_others_go_on(
     project: Installed, uploaded: str, sites: list[Site], tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ settings are in client.yaml beside this file, or where FEDN_CLIENT_CONFIG says.
 """
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -40,6 +41,11 @@ CAUSES = {
 
 def main(arguments: list[str]) -> None:
     """Do what the command line says."""
+    if importlib.util.find_spec("fedn") is None:
+        sys.exit(
+            f"error: FEDn is not installed for {sys.executable}; make an environment and run this "
+            "with its Python, as JOIN.md says"
+        )
     match arguments:
         case []:
             join()
@@ -124,8 +130,9 @@ def health() -> None:
 
     for process in psutil.process_iter(["cmdline"]):
         if (process.info["cmdline"] or [])[2:4] == ["client", "start"]:
-            if any(c.status == "ESTABLISHED" for c in process.net_connections()):
-                return
+            with suppress(psutil.AccessDenied):
+                if any(c.status == "ESTABLISHED" for c in process.net_connections()):
+                    return
             sys.exit("error: FEDn's client runs, but is not connected")
     sys.exit("error: FEDn's client does not run")
 
