@@ -56,7 +56,9 @@ def buildah() -> Iterator[Containers]:
 
 
 # NumPy's with every layer kept, as Docker builds. Layers take their time: Keras' goes without.
-NUMPY, KERAS = (pytest.param(p, id=p[0]) for p in (("numpy", "--layers"), ("keras",)))
+NUMPY, SKLEARN, KERAS = (
+    pytest.param(p, id=p[0]) for p in (("numpy", "--layers"), ("sklearn",), ("keras",))
+)
 
 
 @pytest.fixture(scope="module", params=[NUMPY, KERAS])
@@ -133,6 +135,7 @@ def test_neither_pip_nor_a_compiler_nor_a_cache_is_in_it(image: Image) -> None:
         assert not list(image.root.glob(f"{cache}/*")), cache
 
 
+@pytest.mark.parametrize("image", [NUMPY, SKLEARN, KERAS], indirect=True)
 def test_it_is_hardly_larger_than_its_wheels(
     image: Image, buildah: Containers, record_figure
 ) -> None:
