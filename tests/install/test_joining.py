@@ -200,6 +200,11 @@ def test_an_invitation_holds_just_what_a_site_needs(
     assert digest in page
     assert "RUN_AS=$(id -u):$(id -g)" in page
 
+    local = project.federation("invite", "--site", "here", "--api-url", "http://127.0.0.1:8092")
+    assert local.splitlines()[1:] == [
+        "http://127.0.0.1:8092 can be reached from this machine alone, and not from a container"
+    ]
+
     project.federation("invite", "--site", "zipped", "--zip", *options)
     packed = project.folder / "invitations" / "zipped.zip"
     assert stat.S_IMODE(packed.stat().st_mode) == 0o600

@@ -8,6 +8,7 @@ import shutil
 import uuid
 from pathlib import Path
 from string import Template
+from urllib.parse import urlsplit
 
 from . import package
 from .controller import checked_url, read_token
@@ -57,6 +58,8 @@ def run(options: argparse.Namespace) -> None:
         shutil.rmtree(fresh)
     secret = "; it holds a token, so send it as you would a password" if token else ""
     say(f"invitation: {shown(target)}{secret}")
+    if urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost"):
+        say(f"{url} can be reached from this machine alone, and not from a container")
 
 
 def write(folder: Path, site: str, url: str, token: str | None, image: str) -> None:

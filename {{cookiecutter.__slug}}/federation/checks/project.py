@@ -18,8 +18,8 @@ from ..project import ARCHIVE, CLIENT, DATA, ROOT, SEED, ProjectError, by_number
 from .machine import pinned_requirements
 
 ENTRY_POINTS = "train", "validate", "predict"
-# Never to be under version control: data, results, tokens.
-PRIVATE = "data", "runs", "invitations", ".env", "seed.npz", "*.tar.gz"
+# Never to be under version control: data, results, tokens, and models, which learnt from data.
+PRIVATE = "data", "runs", "invitations", ".env", ":(glob)*.npz", "*.tar.gz"
 
 
 def lock() -> str:
