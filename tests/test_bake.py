@@ -23,7 +23,8 @@ client/.scaleoutignore client/check_data.py client/entry.py client/fedn.yaml
 client/model/__init__.py client/model/classifier.py client/model/data.py client/model/dataset.py
 client/model/errors.py client/model/files.py client/model/metrics.py client/model/schema.json
 client/model/schema.py client/model/seeding.py client/model/settings.py client/model/site.py
-client/model/weights.py client/predict.py client/scaleout.yaml client/train.py client/validate.py
+client/model/weights.py client/predict.py client/scaleout.yaml client/steps.py client/train.py
+client/validate.py client/worker.py client/handover.py
 compose.yaml deploy/nginx.conf federation/__init__.py federation/__main__.py
 federation/aggregation.py federation/baselines.py federation/check_data.py
 federation/checks/__init__.py federation/checks/machine.py federation/checks/network.py

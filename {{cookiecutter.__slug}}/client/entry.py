@@ -1,14 +1,16 @@
-"""How every entry point runs: two paths in, an exit code out, one clear line for a mistake."""
+"""How every entry point runs: two paths in, an exit code out, one clear line for a mistake.
+
+The work itself is in steps.py. It is imported late: a process that hands its step over to the
+resident worker (see worker.py) needs none of it.
+"""
 
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
-from model.errors import PackageError
+from handover import ask
 
 
-def run(work: Callable[[Path, Path], None], usage: str) -> None:
-    """Call `work(MODEL_IN, OUT)` with the paths of the command line.
+def run(step: str, usage: str) -> None:
+    """Do a step of steps.py with the two paths of the command line, and exit.
 
     Exits 2 on wrong usage. Exits 1 with one line on stderr when the data, the model file or
     the settings are wrong: FEDn's client then stops and reports that line to its log.
@@ -16,7 +18,15 @@ def run(work: Callable[[Path, Path], None], usage: str) -> None:
     if len(sys.argv) != 3:
         print(f"usage: {usage}", file=sys.stderr)
         raise SystemExit(2)
-    try:
-        work(Path(sys.argv[1]), Path(sys.argv[2]))
-    except (PackageError, OSError) as error:
-        raise SystemExit(f"error: {error}") from None
+    code = ask(step, *sys.argv[1:])
+    if code is not None:
+        raise SystemExit(code)
+
+    from steps import Site, perform
+
+    code = perform(step, *sys.argv[1:], Site())
+
+    from worker import replace
+
+    replace()
+    raise SystemExit(code)
