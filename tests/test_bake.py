@@ -40,7 +40,7 @@ joining/compose.yaml joining/join.py pyproject.toml requirements-dev.txt require
 requirements.lock requirements.txt tests/conftest.py tests/test_aggregation.py
 tests/test_classifier.py tests/test_data.py tests/test_entry_points.py tests/test_learning.py
 tests/test_lock.py tests/test_metrics.py tests/test_package.py tests/test_partition.py
-tests/test_settings.py tests/test_weights.py
+tests/test_settings.py tests/test_weights.py tests/test_worker.py
 """.split()
 FILES_OF_TASK = {"fraud": [], "mnist": ["federation/digits.npz"]}
 

@@ -18,13 +18,14 @@ def run(step: str, usage: str) -> None:
     if len(sys.argv) != 3:
         print(f"usage: {usage}", file=sys.stderr)
         raise SystemExit(2)
-    code = ask(step, *sys.argv[1:])
+    model_in, out = sys.argv[1:]
+    code = ask(step, model_in, out)
     if code is not None:
         raise SystemExit(code)
 
     from steps import Site, perform
 
-    code = perform(step, *sys.argv[1:], Site())
+    code = perform(step, model_in, out, Site())
 
     from worker import replace
 

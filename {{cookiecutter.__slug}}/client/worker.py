@@ -22,8 +22,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from handover import ENVIRONMENT, FOLDER, STARTED, address, process, surroundings
+
+if TYPE_CHECKING:
+    from steps import Site
 
 # Seconds between two looks at whether FEDn's client is still there.
 LOOK = 1.0
@@ -32,7 +36,10 @@ PATIENCE = os.environ.get("RESIDENT_WORKER_IDLE") or "3600"
 
 
 def start() -> None:
-    """Leave a worker behind that holds nothing of this process, not even the terminal."""
+    """Leave a worker behind that holds nothing of this process.
+
+    It stays in the process group of FEDn's client: whoever ends that as a whole ends it too.
+    """
     where = address()
     try:
         float(PATIENCE)
@@ -46,7 +53,6 @@ def start() -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
         )
 
 
@@ -146,7 +152,7 @@ class Worker:
                     connection.shutdown(socket.SHUT_RDWR)
 
 
-def do(step: str, model_in: str, out: str, site: object) -> int:
+def do(step: str, model_in: str, out: str, site: "Site") -> int:
     """Do a step as a process of its own would, and return the exit code of that."""
     from steps import perform
 
