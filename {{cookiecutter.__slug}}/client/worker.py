@@ -71,7 +71,9 @@ class Worker:
         # Before anything is loaded: what changes from now on makes this worker a stale one.
         self.surroundings = surroundings()
         self.sources = [
-            path for path in Path().rglob("*") if path.is_file() and path.suffix != ".pyc"
+            path
+            for path in Path().rglob("*")
+            if path.is_file() and path.suffix != ".pyc" and FOLDER not in path.parts
         ]
         self.states = self.look_at_sources()
         self.resting_since: float | None = None
