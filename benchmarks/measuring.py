@@ -1,0 +1,160 @@
+"""What the benchmarks share: generated projects, runs in turn, tables and JSON, the machine."""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "build" / "bench"
+FRAMEWORKS: list[str] = json.loads((ROOT / "cookiecutter.json").read_text("utf-8"))["framework"]
+Result = TypeVar("Result")
+
+
+def options(description: str, runs: int) -> argparse.ArgumentParser:
+    """Return a parser of the options that every benchmark has; add your own."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(
+        "--frameworks", type=lambda text: text.split(","), default=FRAMEWORKS, metavar="A,B"
+    )
+    parser.add_argument("--runs", type=int, default=runs, help=f"of which medians, {runs}")
+    parser.add_argument("--markdown", action="store_true", help="print tables as Markdown")
+    return parser
+
+
+class Project:
+    """A generated project of the bench's own, with its environment, two sites and a seed model.
+
+    Environments are kept in build/venvs, one a framework, and renewed by `make setup`.
+    BENCH_VENVS names another folder of them, which are then used as they are.
+    """
+
+    def __init__(self, output: Path, framework: str, task: str = "fraud") -> None:
+        command = [sys.executable, "-m", "cookiecutter", "--no-input", "-o", str(output)]
+        run([*command, str(ROOT), f"framework={framework}", f"task={task}", "project_slug=bench"])
+        self.framework = framework
+        self.folder = output / "bench"
+        self.client = self.folder / "client"
+        self.seed = self.folder / "seed.npz"
+        ready = os.environ.get("BENCH_VENVS")
+        self.venv = Path(ready or ROOT / "build" / "venvs").resolve() / framework
+        self.python = self.venv / "bin" / "python"
+        if not ready:
+            make = ["make", "-C", str(self.folder), "setup"]
+            run([*make, f"VENV={self.venv}", f"PYTHON={sys.executable}"])
+        for tool in ("sites", "seed"):
+            run([self.python, "-m", "federation", tool], cwd=self.folder)
+
+
+def run(command: Sequence[str | Path], **options: Any) -> str:
+    """Run a command, which must succeed, and return what it printed."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    if result.returncode:
+        words = " ".join(map(str, command))
+        raise SystemExit(f"error: {words}\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def seconds(command: Sequence[str | Path], **options: Any) -> float:
+    """Return the wall time of a whole process, which must succeed."""
+    start = time.perf_counter()
+    run(command, **options)
+    return time.perf_counter() - start
+
+
+def in_turn(
+    cases: Mapping[str, Callable[[], Result]], runs: int, warm_up: int = 1
+) -> dict[str, list[Result]]:
+    """Measure every case once, then all again, so that what slows the machine slows all alike.
+
+    warm_up: how many first turns do not count.
+    """
+    measured: dict[str, list[Result]] = {name: [] for name in cases}
+    for turn in range(warm_up + runs):
+        for name, measure in cases.items():
+            result = measure()
+            if turn >= warm_up:
+                measured[name].append(result)
+        progress(f"turn {turn + 1} of {warm_up + runs}")
+    progress("")
+    return measured
+
+
+def medians(measured: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return every case's median."""
+    return {name: statistics.median(values) for name, values in measured.items()}
+
+
+def progress(line: str) -> None:
+    """Show where a long measurement is, to a person who looks on."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def machine() -> dict[str, Any]:
+    """Describe the machine: without it no figure means anything."""
+    model = platform.processor() or platform.machine()
+    cpus, memory = Path("/proc/cpuinfo"), Path("/proc/meminfo")
+    if cpus.exists():
+        lines = cpus.read_text("utf-8").splitlines()
+        model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), model)
+    kilobytes = int(memory.read_text("utf-8").split()[1]) if memory.exists() else 0
+    return {
+        "processor": model,
+        "processors": os.cpu_count(),
+        "memory_mb": kilobytes // 1024,
+        "python": platform.python_version(),
+        "system": platform.platform(terse=True),
+    }
+
+
+def machine_line() -> str:
+    """Describe the machine in one line."""
+    found = machine()
+    return (
+        f"{found['processors']} processors {found['processor']}, {found['memory_mb']:,} MB, "
+        f"{found['system']}, Python {found['python']}"
+    )
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool = False) -> str:
+    """Lay out a table: the first column to the left, figures to the right."""
+    lines = [list(header), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    aligned = [
+        [
+            cell.rjust(width) if index else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        for line in lines
+    ]
+    if not markdown:
+        return "\n".join("  ".join(line).rstrip() for line in aligned)
+    rule = "|---" + "|---:" * (len(header) - 1) + "|"
+    first, *others = ["| " + " | ".join(line) + " |" for line in aligned]
+    return "\n".join([first, rule, *others])
+
+
+def write(name: str, results: Any) -> Path:
+    """Write build/bench/NAME.json: the results, and the machine that they hold for."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    content = {"machine": machine(), "results": results}
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def fresh_folder(name: str) -> Path:
+    """Return an empty folder of a benchmark's own, below build/."""
+    folder = RESULTS / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
