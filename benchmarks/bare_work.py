@@ -1,0 +1,30 @@
+"""The least that a step must do: import the framework, load the data, fit or predict, save.
+
+    python bare_work.py train|validate IN OUT
+
+`entry_points.py` copies this file into a project's `client` folder and runs it there.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from model import data, metrics
+from model.classifier import Classifier
+from model.settings import Settings
+
+step, model_in, out = sys.argv[1:]
+dataset = data.load("train" if step == "train" else "test")
+classifier = Classifier(data.input_shape(), data.num_classes())
+with np.load(model_in) as arrays:
+    classifier.set_weights([arrays[key] for key in arrays.files])
+with Path(out).open("wb") as file:
+    if step == "train":
+        classifier.fit(dataset, Settings(), 0)
+        weights = classifier.get_weights()
+        np.savez(file, **{str(number): array for number, array in enumerate(weights)})
+    else:
+        measured = metrics.evaluate(dataset.labels, classifier.predict(dataset.features))
+        file.write(json.dumps(measured).encode())

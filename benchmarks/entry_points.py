@@ -1,0 +1,180 @@
+"""Time `train` and `validate`: alone, handed to the resident worker, and in FEDn's plain style.
+
+    python benchmarks/entry_points.py [--frameworks keras,numpy] [--runs 7] [--markdown]
+
+What is timed are whole processes, in turn: `cold` works alone, `warm` hands over to the resident
+worker, `bare` is a script with the least that a step must do (bare_work.py), `plain` an entry
+point in the style of FEDn's examples (plain_style.py), `pass` is `python -c pass`. The overhead
+is what a process takes beside Classifier.fit, or beside Classifier.predict and the metrics.
+Prints a table and writes build/bench/entry_points.json.
+"""
+
+import os
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import measuring
+from measuring import Project, seconds
+
+HERE = Path(__file__).resolve().parent
+STEPS = ("train", "validate")
+STYLES = ("cold", "bare", "plain", "warm")
+# Processes of a few milliseconds are run so often in a turn.
+OFTEN = 5
+
+# Appended to the modules of the bench's own project: what is in these functions is the work.
+STOPWATCH = """
+
+def _timed(work):
+    import os
+    import time
+
+    def timed(*arguments, **options):
+        start = time.perf_counter()
+        try:
+            return work(*arguments, **options)
+        finally:
+            with open(os.environ["BENCH_WORK"], "a") as file:
+                file.write(f"{time.perf_counter() - start}\\n")
+
+    return timed
+
+"""
+TIMED = {
+    "classifier.py": "Classifier.fit = _timed(Classifier.fit)\n"
+    "Classifier.predict = _timed(Classifier.predict)\n",
+    "metrics.py": "evaluate = _timed(evaluate)\n",
+}
+
+
+class Steps:
+    """The steps of one project, in every style."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.work = project.folder / "work"
+        self.environment = {
+            **os.environ,
+            "BENCH_WORK": str(self.work),
+            "FEDN_DATA_PATH": str(project.folder / "data" / "site-1"),
+        }
+        # Byte code is kept, as it is at every site: the first turn writes it.
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        for module, lines in TIMED.items():
+            with (project.client / "model" / module).open("a", encoding="utf-8") as file:
+                file.write(STOPWATCH + lines)
+        for script in ("bare_work.py", "plain_style.py"):
+            shutil.copy(HERE / script, project.client)
+        self.process(["worker.py"])
+        while not list(project.client.glob(".worker/*")):
+            time.sleep(0.01)
+
+    def process(self, arguments: list[str], **environment: str) -> tuple[float, float]:
+        """Return a process' seconds, and those of them that were work."""
+        self.work.write_text("")
+        whole = seconds(
+            [self.project.python, *arguments],
+            cwd=self.project.client,
+            env=self.environment | environment,
+        )
+        return whole, sum(map(float, self.work.read_text().split()))
+
+    def step(self, step: str, style: str) -> tuple[float, float]:
+        """Do a step from the seed model; return its seconds, and those that were work."""
+        script = {"bare": ["bare_work.py", step], "plain": ["plain_style.py", step]}
+        out = self.project.folder / ("out.npz" if step == "train" else "out.json")
+        arguments = [*script.get(style, [f"{step}.py"]), str(self.project.seed), str(out)]
+        if style == "warm":
+            return self.process(arguments)
+        return self.process(arguments, RESIDENT_WORKER="off")
+
+    def cases(self) -> dict[str, Callable[[], list[tuple[float, float]]]]:
+        """Return what is measured in a turn, by name."""
+
+        def often(measure: Callable[[], tuple[float, float]], times: int) -> Any:
+            return lambda: [measure() for _ in range(times)]
+
+        cases = {"pass": often(lambda: self.process(["-c", "pass"]), OFTEN)}
+        for step in STEPS:
+            for style in STYLES:
+                cases[f"{step} {style}"] = often(
+                    lambda step=step, style=style: self.step(step, style),
+                    OFTEN if style == "warm" else 1,
+                )
+        return cases
+
+
+def measure(framework: str, runs: int) -> dict[str, dict[str, float]]:
+    """Return medians in milliseconds: of whole processes, of the work in them, of the rest."""
+    steps = Steps(Project(measuring.fresh_folder(f"entry_points-{framework}"), framework))
+    measured = measuring.in_turn(steps.cases(), runs)
+    # Without its place, the worker ends.
+    shutil.rmtree(steps.project.client / ".worker", ignore_errors=True)
+    results = {}
+    for name, turns in measured.items():
+        pairs = [pair for turn in turns for pair in turn]
+        results[name] = {
+            "whole_ms": 1000 * statistics.median(whole for whole, _ in pairs),
+            "work_ms": 1000 * statistics.median(work for _, work in pairs),
+            "overhead_ms": 1000 * statistics.median(whole - work for whole, work in pairs),
+        }
+    floor = results["pass"]["whole_ms"]
+    for step in STEPS:
+        warm, plain = (results[f"{step} {style}"]["overhead_ms"] for style in ("warm", "plain"))
+        both = zip(measured[f"{step} cold"], measured[f"{step} bare"], strict=True)
+        results[f"{step} ratios"] = {
+            # Turn by turn, because others who use the machine slow two neighbours alike.
+            "cold_over_bare": statistics.median(cold[0][0] / bare[0][0] for cold, bare in both),
+            "plain_over_warm_overhead": plain / warm,
+            "warm_overhead_over_pass": warm / floor,
+        }
+    return results
+
+
+def rows(framework: str, results: dict[str, dict[str, float]]) -> list[list[str]]:
+    """Return the table's lines of one framework, with the ratios that count."""
+    lines = []
+    for step in STEPS:
+        cold, bare, plain, warm = (results[f"{step} {style}"] for style in STYLES)
+        ratios = results[f"{step} ratios"]
+        lines.append(
+            [
+                f"{framework} {step}",
+                *(f"{case['whole_ms']:.0f}" for case in (plain, bare, cold)),
+                f"{ratios['cold_over_bare']:.2f}",
+                f"{warm['whole_ms']:.1f}",
+                f"{plain['overhead_ms']:.0f}",
+                f"{warm['overhead_ms']:.1f}",
+                f"{ratios['plain_over_warm_overhead']:.0f}",
+                f"{results['pass']['whole_ms']:.1f}",
+                f"{ratios['warm_overhead_over_pass']:.2f}",
+            ]
+        )
+    return lines
+
+
+HEADER = (
+    *("milliseconds", "plain", "bare", "cold", "cold/bare", "warm"),
+    *("over: plain", "warm", "plain/warm", "pass", "warm/pass"),
+)
+
+
+def main() -> None:
+    """Measure every framework, print the table, write the JSON."""
+    options = measuring.options(__doc__.splitlines()[0], runs=7).parse_args()
+    results, lines = {}, []
+    for framework in options.frameworks:
+        results[framework] = measure(framework, options.runs)
+        lines += rows(framework, results[framework])
+    print(f"{measuring.machine_line()}; medians of {options.runs} turns")
+    print(measuring.table(HEADER, lines, markdown=options.markdown))
+    path = measuring.write("entry_points", {"runs": options.runs, **results})
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

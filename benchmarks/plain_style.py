@@ -1,0 +1,59 @@
+"""An entry point in the plain style of FEDn's own examples: everything anew in every call.
+
+    python plain_style.py train|validate IN OUT
+
+It imports FEDn, builds and compiles the model, reads the table and trains. The model and its
+loops are those of the generated project, so that what differs is only what is around them.
+`entry_points.py` copies this file into a project's `client` folder and runs it there.
+"""
+
+import os
+import sys
+
+import numpy as np
+import polars as pl
+from fedn.utils.helpers.helpers import get_helper, save_metadata, save_metrics
+
+from model.classifier import Classifier
+from model.dataset import Dataset
+from model.metrics import evaluate
+from model.settings import Settings
+
+helper = get_helper("numpyhelper")
+
+
+def load_data(is_train: bool) -> Dataset:
+    """Read the table, scale it by its own columns, and hold out one example in five."""
+    table = pl.read_csv(os.environ["FEDN_DATA_PATH"] + "/transactions.csv").to_dummies("region")
+    labels = table["fraud"].cast(pl.Int64).to_numpy()
+    features = table.drop("fraud").cast(pl.Float32).to_numpy()
+    features = (features - features.mean(axis=0)) / features.std(axis=0)
+    rows = (np.arange(len(labels)) % 5 > 0) == is_train
+    return Dataset(features[rows], labels[rows])
+
+
+def load_parameters(path: str, width: int) -> Classifier:
+    """Make the model and put the global model's parameters into it."""
+    classifier = Classifier((width,), 2)
+    classifier.set_weights(helper.load(path))
+    return classifier
+
+
+def train(in_model_path: str, out_model_path: str) -> None:
+    """Train the global model on the site's data."""
+    dataset = load_data(is_train=True)
+    classifier = load_parameters(in_model_path, dataset.features.shape[1])
+    classifier.fit(dataset, Settings(), seed=0)
+    save_metadata({"num_examples": len(dataset)}, out_model_path)
+    helper.save(classifier.get_weights(), out_model_path)
+
+
+def validate(in_model_path: str, out_json_path: str) -> None:
+    """Measure the global model on the site's data."""
+    dataset = load_data(is_train=False)
+    classifier = load_parameters(in_model_path, dataset.features.shape[1])
+    save_metrics(evaluate(dataset.labels, classifier.predict(dataset.features)), out_json_path)
+
+
+if __name__ == "__main__":
+    {"train": train, "validate": validate}[sys.argv[1]](sys.argv[2], sys.argv[3])
