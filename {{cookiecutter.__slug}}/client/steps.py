@@ -62,14 +62,13 @@ def train(model_in: Path, model_out: Path, site: Site) -> None:
     sent = sidecar(model_in)
     settings = Settings.override(read_json_object(sent) if sent.exists() else {})
     dataset, classifier = site.dataset("train"), site.classifier()
-    initial = classifier.get_weights()
-    received = weights.load(model_in, like=initial)
+    received = weights.load(model_in, like=classifier.get_weights())
     classifier.set_weights(received)
     seed = training_seed(settings.seed, received, [dataset.features, dataset.labels])
     classifier.fit(dataset, settings, seed)
 
     with atomic_write(model_out) as model, atomic_write(sidecar(model_out)) as metadata:
-        weights.save(model, classifier.get_weights(), like=initial)
+        weights.save(model, classifier.get_weights(), like=received)
         metadata.write(dump_json({"num_examples": len(dataset)}))
 
 
