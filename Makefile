@@ -52,9 +52,13 @@ format: setup ## mend style
 lock: setup ## renew the projects' requirements.lock (newer versions: make lock UPGRADE=--upgrade)
 	$(RUN) -B tools/lock.py $(UPGRADE)
 
-bench: setup ## time a generation against an empty template's, a simulation against Flower's
-	$(RUN) benchmarks/generation.py
-	$(RUN) benchmarks/simulation/compare.py
+bench: setup ## time everything against its floor and against others, for most of an hour
+	$(RUN) -B benchmarks/entry_points.py
+	$(RUN) -B benchmarks/network.py
+	$(RUN) -B benchmarks/memory.py
+	$(RUN) -B benchmarks/weights.py
+	$(RUN) -B benchmarks/generation.py
+	$(RUN) -B benchmarks/simulation/compare.py
 
 clean: ## remove what was built
 	rm -rf .venv build
