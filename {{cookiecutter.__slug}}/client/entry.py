@@ -7,7 +7,7 @@ resident worker (see worker.py) needs none of it.
 import os
 import sys
 
-from handover import ask
+from handover import ask, find_worker
 
 
 def run(step: str, usage: str) -> None:
@@ -20,7 +20,8 @@ def run(step: str, usage: str) -> None:
         print(f"usage: {usage}", file=sys.stderr)
         raise SystemExit(2)
     model_in, out = sys.argv[1:]
-    code = ask(step, model_in, out)
+    worker = find_worker()
+    code = ask(worker, step, model_in, out) if worker else None
     if code is not None:
         # At once: an orderly end takes longer than all the rest, and there is nothing to end.
         os._exit(code)
@@ -28,8 +29,9 @@ def run(step: str, usage: str) -> None:
     from steps import Site, perform
 
     code = perform(step, model_in, out, Site())
+    if worker:
+        # It did not do this step, because it is gone or no longer fit.
+        from worker import start
 
-    from worker import replace
-
-    replace()
+        start()
     raise SystemExit(code)

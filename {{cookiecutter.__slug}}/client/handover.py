@@ -17,18 +17,24 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in 
 STARTED = b"+"
 
 
-def ask(step: str, model_in: str, out: str) -> int | None:
-    """Have the worker do a step; return its exit code, or None where no worker can do it."""
+def find_worker() -> str | None:
+    """Return the socket of this client's worker, or None where it never had one."""
     where = address()
-    if not where or not os.path.exists(where):
-        return None
+    return where if where and os.path.exists(where) else None
+
+
+def ask(worker: str, step: str, model_in: str, out: str) -> int | None:
+    """Have the worker at a socket do a step; return its exit code.
+
+    Returns None where nobody listens, or where the worker is none for this step.
+    """
     import _socket
 
     message = b"\0".join([*surroundings(), *map(os.fsencode, (step, model_in, out))])
     streams = b"".join(number.to_bytes(4, sys.byteorder) for number in (1, 2))
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        connection.connect(where)
+        connection.connect(worker)
         size = len(message).to_bytes(8, "big")
         connection.sendmsg([size], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
         connection.sendall(message)

@@ -41,26 +41,16 @@ def start() -> None:
     It stays in the process group of FEDn's client: whoever ends that as a whole ends it too.
     """
     where = address()
-    try:
-        float(PATIENCE)
-    except ValueError:
-        line = f"RESIDENT_WORKER_IDLE: expected a number of seconds, found '{PATIENCE}'"
-        raise SystemExit(f"error: {line}; every step works alone") from None
     if where:
-        subprocess.Popen(
-            [sys.executable, __file__, where],
-            env=ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-
-def replace() -> None:
-    """Start a new worker where there was one, which did not do the step of this process."""
-    where = address()
-    if where and Path(where).exists():
-        start()
+        # Without a worker every step works alone, which is no reason to fail.
+        with suppress(OSError):
+            subprocess.Popen(
+                [sys.executable, __file__, where],
+                env=ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
 
 
 class Worker:
@@ -77,6 +67,7 @@ class Worker:
         ]
         self.states = self.look_at_sources()
         self.resting_since: float | None = None
+        self.patience = float(PATIENCE)
 
         Path(FOLDER).mkdir(mode=0o700, exist_ok=True)
         folder = Path(FOLDER).stat()
@@ -108,7 +99,7 @@ class Worker:
                     self.socket.parent.rmdir()
                 os._exit(0)
             resting = self.resting_since
-            idle = resting is not None and time.monotonic() - resting > float(PATIENCE)
+            idle = resting is not None and time.monotonic() - resting > self.patience
             if idle or not self.holds_place():
                 # The socket stays. The next step finds nobody there, and starts a new worker.
                 os._exit(0)
@@ -204,8 +195,18 @@ def speaking_to(streams: list[int]) -> Iterator[None]:
             os.close(stream)
 
 
-if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        start()
-    else:
+def main() -> None:
+    """Start a worker, or be one."""
+    if len(sys.argv) > 1:
         Worker(sys.argv[1]).work()
+        return
+    try:
+        float(PATIENCE)
+    except ValueError:
+        line = f"RESIDENT_WORKER_IDLE: expected a number of seconds, found '{PATIENCE}'"
+        raise SystemExit(f"error: {line}; every step works alone") from None
+    start()
+
+
+if __name__ == "__main__":
+    main()
