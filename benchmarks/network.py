@@ -1,14 +1,16 @@
 """Time a round on the embedded FEDn network, with and without the resident worker.
 
-    python benchmarks/network.py [--frameworks keras,numpy] [--runs 3] [--rounds 8] [--markdown]
+    python benchmarks/network.py [--frameworks keras,numpy] [--runs 2] [--rounds 12] [--markdown]
 
 Four packages, each on two sites: `floor` is FEDn alone, with entry points that copy the model,
 in the shell that FEDn starts anyway; `warm` is the project's own; `cold` the same without the
 resident worker; `plain` has entry points in the style of FEDn's examples (plain_style.py).
 A round is the time from one `train` of the sites to the next. So it holds the validation, and
 FEDn's polling with its random waits, of which one round says little: the figures are medians
-over all rounds of all runs, but for the first of each run. `work` is what Classifier.fit,
-Classifier.predict and the metrics take of a warm round, at the slower site.
+over all rounds of all runs, but for the first of each run. The waits come in steps of a second
+or two, between which a median jumps; so the last column has the ratio of the means, too.
+`work` is what Classifier.fit, Classifier.predict and the metrics take of a warm round, at the
+slower site. FEDn's bash must be of version 5, for its clock.
 Prints a table and writes build/bench/network.json.
 """
 
@@ -109,7 +111,7 @@ def by_round(noted: list[float]) -> list[float]:
 
 
 def measure(framework: str, runs: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Return the medians of every package's rounds, in seconds."""
+    """Return medians and means of every package's rounds, in seconds."""
     project = Project(measuring.fresh_folder(f"network-{framework}"), framework)
     prepare(project)
     cases = {case: partial(run_network, project, case, rounds) for case in CASES}
@@ -123,25 +125,31 @@ def measure(framework: str, runs: int, rounds: int) -> dict[str, dict[str, float
         results[case] = {
             name: statistics.median(values) for name, values in pooled.items() if values
         }
-        results[case]["mean_whole"] = statistics.mean(pooled["whole"])
+        for name in ("whole", "work"):
+            if pooled[name]:
+                results[case][f"mean_{name}"] = statistics.mean(pooled[name])
     return results
 
 
 def row(framework: str, results: dict[str, dict[str, float]]) -> list[str]:
-    """Return the table's line of one framework, with the ratio that counts."""
+    """Return the table's line of one framework, with the ratios that count."""
     floor, warm, cold, plain = (results[case]["whole"] for case in CASES)
-    least = floor + results["warm"]["work"]
     seconds = (floor, results["warm"]["work"], warm, cold, plain)
-    return [framework, *(f"{value:.2f}" for value in seconds), f"{warm / least:.2f}"]
+    ratios = [
+        results["warm"][f"{kind}whole"]
+        / (results["floor"][f"{kind}whole"] + results["warm"][f"{kind}work"])
+        for kind in ("", "mean_")
+    ]
+    return [framework, *(f"{value:.2f}" for value in (*seconds, *ratios))]
 
 
-HEADER = ("seconds a round", "floor", "work", "warm", "cold", "plain", "warm/(floor+work)")
+HEADER = ("seconds a round", "floor", "work", "warm", "cold", "plain", "warm/(floor+work)", "means")
 
 
 def main() -> None:
     """Measure every framework, print the table, write the JSON."""
-    parser = measuring.options("Time a round on the embedded FEDn network.", runs=3)
-    parser.add_argument("--rounds", type=int, default=8, help="of a run that count, 8")
+    parser = measuring.options("Time a round on the embedded FEDn network.", runs=2)
+    parser.add_argument("--rounds", type=int, default=12, help="of a run that count, 12")
     options = parser.parse_args()
     results = {
         framework: measure(framework, options.runs, options.rounds)
