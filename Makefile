@@ -59,6 +59,7 @@ bench: setup ## time everything against its floor and against others, for most o
 	$(RUN) -B benchmarks/weights.py
 	$(RUN) -B benchmarks/generation.py
 	$(RUN) -B benchmarks/simulation/compare.py
+	$(RUN) -B benchmarks/simulation/compare.py --clients 2 100 1000 --rounds 10 --runs 1
 
 clean: ## remove what was built
 	rm -rf .venv build

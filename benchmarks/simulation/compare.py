@@ -1,6 +1,6 @@
 """Time this template's simulation against Flower's own: same model, data, clients and rounds.
 
-    python benchmarks/simulation/compare.py --runs 5
+    python benchmarks/simulation/compare.py --clients 2 10 100 1000 --runs 5
 
 Sets up an environment for each below build/venvs, generates a numpy project, puts the logistic
 regression into it, and runs both as whole processes in turn. Prints medians and ratios.
@@ -21,6 +21,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 WORK = ROOT / "build" / "benchmark"
 FEATURES, PER_CLIENT = 29, 2000
+# Of all clients together: beyond a hundred of them, each has fewer.
+EXAMPLES = 200_000
 SETTINGS = {"epochs": 1, "batch_size": 32, "learning_rate": 0.05}
 FLOWER = "flwr[simulation]==1.41.0"
 
@@ -88,9 +90,9 @@ def timed(command: list[str], folder: Path) -> float:
 
 
 def main() -> None:
-    """Print whole-process times and times per round, and how many times faster one is."""
+    """Compare the two for every number of clients."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clients", type=int, default=10)
+    parser.add_argument("--clients", type=int, nargs="+", default=[10])
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
@@ -100,21 +102,31 @@ def main() -> None:
     ours = environment("numpy", "-r", str(folder / "requirements-dev.txt"))
     flower = environment("flower", FLOWER, "numpy==2.2.6")
 
-    make = [str(ours), "-c", MAKE_DATA, str(WORK), str(options.clients)]
-    subprocess.run([*make, str(PER_CLIENT), str(FEATURES)], check=True)
     (WORK / "settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
     subprocess.run([ours, "-m", "federation", "seed"], cwd=folder, check=True, capture_output=True)
+    for clients in options.clients:
+        compare(clients, options.rounds, options.runs, folder, ours, flower)
+
+
+def compare(clients: int, rounds: int, runs: int, folder: Path, ours: Path, flower: Path) -> None:
+    """Print whole-process times and times per round, and how many times faster one is.
+
+    folder: of our project. ours, flower: the Python of either environment.
+    """
+    per_client = min(PER_CLIENT, EXAMPLES // clients)
+    make = [str(ours), "-c", MAKE_DATA, str(WORK), str(clients)]
+    subprocess.run([*make, str(per_client), str(FEATURES)], check=True)
     simulate = [str(ours), "-m", "federation", "simulate", "--source", str(WORK / "all.csv")]
-    simulate += ["--clients", str(options.clients), "--rounds", str(options.rounds)]
+    simulate += ["--clients", str(clients), "--rounds", str(rounds)]
     simulate += ["--partition", "iid", "--no-baselines"]
     for name, value in SETTINGS.items():
         simulate += ["--set", f"{name}={json.dumps(value)}"]
     simulate += ["--set", "balance_classes=false"]
     app = [str(flower), str(HERE / "flower_app.py"), str(WORK)]
-    app += [str(options.clients), str(options.rounds)]
+    app += [str(clients), str(rounds)]
 
     times: dict[str, list[tuple[float, float]]] = {"Flower": [], "ours": []}
-    for run in range(options.runs + 1):
+    for run in range(runs + 1):
         whole = timed(app, WORK)
         flower_report = json.loads((WORK / "flower.json").read_text("utf-8"))
         own = timed(simulate, folder)
@@ -123,13 +135,13 @@ def main() -> None:
         if run:  # The first of each is a warm-up.
             times["Flower"].append((whole, flower_report["rounds_seconds"]))
             times["ours"].append((own, sum(line["seconds"] for line in lines)))
-    print(f"{options.clients} clients, {PER_CLIENT} examples each, {options.rounds} rounds; "
+    print(f"{clients} clients, {per_client} examples each, {rounds} rounds; "
           f"Python {platform.python_version()}, {os.cpu_count()} processors, "
-          f"medians of {options.runs} runs")  # fmt: skip
+          f"medians of {runs} runs")  # fmt: skip
     medians = {}
     for name, pairs in times.items():
-        whole, rounds = (statistics.median(column) for column in zip(*pairs, strict=True))
-        medians[name] = whole, rounds / options.rounds
+        whole, total = (statistics.median(column) for column in zip(*pairs, strict=True))
+        medians[name] = whole, total / rounds
         print(f"{name:<7} whole process {whole:6.2f} s   a round {1000 * medians[name][1]:8.1f} ms")
     ratios = [flower / own for flower, own in zip(medians["Flower"], medians["ours"], strict=True)]
     print(f"ratio   whole process {ratios[0]:6.1f} times   a round {ratios[1]:6.1f} times")
