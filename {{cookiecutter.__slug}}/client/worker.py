@@ -143,6 +143,9 @@ class Worker:
                 with suppress(OSError):
                     connection.sendall(str(code).encode())
                     connection.shutdown(socket.SHUT_RDWR)
+                if code:
+                    # Who knows in what state a failed step left the model.
+                    site = Site()
 
 
 def do(step: str, model_in: str, out: str, site: "Site") -> int:
