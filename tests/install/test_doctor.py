@@ -200,7 +200,7 @@ FAULTS = {
         "data/site-2/transactions.csv: column 'fraud', row 1: expected one of 0, 1, found '7'",
     ),
     "an entry point that fails": (
-        rebuilt(edit("client/train.py", "    classifier.fit(", "    classifier.fitt(")),
+        rebuilt(edit("client/steps.py", "classifier.fit(", "classifier.fitt(")),
         "entry points",
         "train.py: AttributeError: 'Classifier' object has no attribute 'fitt'",
     ),
