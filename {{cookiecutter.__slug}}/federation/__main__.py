@@ -8,6 +8,7 @@ import sys
 from .project import ProjectError
 
 COMMANDS = {
+    "schema": "draft the data contract from a table or from images of yours",
     "sites": "make sample data, or take a file of yours, and spread it over sites",
     "seed": "make the seed model, from which the first round starts",
     "package": "build the compute package, the archive that every site runs",

@@ -64,12 +64,14 @@ def run(options: argparse.Namespace) -> None:
         )
     everything, parts = spread(options, options.sites, default=2)
 
+    sample = Path(samples.FILE_NAME)
+    name = options.source.with_suffix(sample.suffix).name if options.source else sample.name
     fresh = DATA / ".sites"
     shutil.rmtree(fresh, ignore_errors=True)
     for number, rows in enumerate(parts, start=1):
         folder = fresh / f"site-{number}"
         folder.mkdir(parents=True)
-        samples.write(everything, rows, folder / samples.FILE_NAME)
+        samples.write(everything, rows, folder / name)
     for folder in before:
         shutil.rmtree(folder)
     for folder in sorted(fresh.iterdir()):
@@ -85,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
     labels = samples.labels(everything)
     classes = int(labels.max()) + 1
     show_counts(np.stack([np.bincount(labels[rows], minlength=classes) for rows in parts]))
-    print(f"data: {shown(DATA / 'site-*' / samples.FILE_NAME)}")
+    print(f"data: {shown(DATA / 'site-*' / name)}")
 
 
 def make_sample(sites: int) -> None:

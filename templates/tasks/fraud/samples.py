@@ -91,9 +91,18 @@ def make(examples: int | None, seed: int) -> pl.DataFrame:
 
 def read(path: Path) -> pl.DataFrame:
     """Read a table of one's own, CSV or Parquet. Raises `ProjectError`."""
+    table = read_table(path)
+    if _label() not in table.columns:
+        schema = shown(CLIENT / "model" / "schema.json")
+        raise ProjectError(f"{path}: expected the label column '{_label()}' of {schema}")
+    return table
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Read any table that has rows, the cells of a CSV as the text that they are."""
     readers: dict[str, Callable[[Path], pl.DataFrame]] = {
-        ".csv": pl.read_csv,
-        ".parquet": pl.read_parquet,
+        ".csv": lambda file: pl.read_csv(file, infer_schema=False),
+        ".parquet": lambda file: pl.read_parquet(file),
     }
     if not path.is_file() or path.suffix not in readers:
         raise ProjectError(f"{path}: expected a .csv or .parquet file, found none")
@@ -101,9 +110,8 @@ def read(path: Path) -> pl.DataFrame:
         table = readers[path.suffix](path)
     except pl.exceptions.PolarsError as error:
         raise ProjectError(f"{path}: {str(error).splitlines()[0]}") from None
-    if _label() not in table.columns:
-        schema = shown(CLIENT / "model" / "schema.json")
-        raise ProjectError(f"{path}: expected the label column '{_label()}' of {schema}")
+    if table.height == 0:
+        raise ProjectError(f"{path}: expected rows, found none below the header")
     return table
 
 
@@ -117,7 +125,10 @@ def column(table: pl.DataFrame, name: str) -> npt.NDArray[Any]:
     """Return one column, shape (rows,). Raises `ProjectError` when there is none of that name."""
     if name not in table.columns:
         raise ProjectError(f"--column: expected one of {', '.join(table.columns)}, found '{name}'")
-    return table[name].to_numpy()
+    values = table[name]
+    numbers = values.cast(pl.Float64, strict=False)
+    # So that 2 comes before 10.
+    return (values if numbers.null_count() else numbers).to_numpy()
 
 
 def write(table: pl.DataFrame, rows: Rows, path: Path) -> None:
