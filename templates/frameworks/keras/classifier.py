@@ -51,6 +51,8 @@ class Classifier:
             steps_per_execution=32,
         )
         self.optimizer.build(self.network.trainable_variables)
+        # Of layers that are random in training, such as Dropout.
+        self.generators = [v for v in self.network.variables if v.path.endswith("generator_state")]
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights, float32, in Keras' order."""
@@ -63,6 +65,8 @@ class Classifier:
     def fit(self, dataset: Dataset, settings: Settings, seed: int) -> None:
         """Train on the dataset, starting from the present weights and a fresh optimiser."""
         keras.utils.set_random_seed(seed)
+        for number, generator in enumerate(self.generators):
+            generator.assign([(seed + number) % 2**32, 0])
         for variable in self.optimizer.variables:
             variable.assign(keras.ops.zeros_like(variable))
         self.optimizer.learning_rate = settings.learning_rate
