@@ -12,7 +12,10 @@ def evaluate(labels: list[int], scores: list[float]) -> dict[str, float]:
 
 
 def test_a_perfect_ranking_scores_one_in_everything() -> None:
-    assert list(evaluate([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4]).values()) == [1, 1, 1]
+    measured = evaluate([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4])
+    assert measured["average_precision"] == 1
+    assert measured["roc_auc"] == 1
+    assert measured["recall_at_precision_0.5"] == 1
 
 
 def test_a_mixed_ranking() -> None:

@@ -1,0 +1,99 @@
+"""What the READMEs say is what happens: their commands, their worked examples, their picture."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from baking import FRAMEWORKS, ROOT
+from installing import CAPTURED, check
+
+pytestmark = pytest.mark.install
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(readme: Path, language: str = "") -> list[str]:
+    """Return the fenced blocks of a language, in order; without one, those of commands and text."""
+    found = BLOCK.findall(readme.read_text("utf-8"))
+    return [text for name, text in found if name == language]
+
+
+def commands(readme: Path) -> list[str]:
+    """Return the commands of all blocks, without what is explained after a #."""
+    lines = [line for block in blocks(readme) for line in block.splitlines()]
+    parts = [part.strip() for line in lines for part in line.split("   #")[0].split("&&")]
+    return [part.split("  #")[0] for part in parts if re.match(r"(make|python) [\w-]", part)]
+
+
+@pytest.mark.parametrize(
+    ("task", "framework"), [("mnist", "numpy"), *(("fraud", name) for name in FRAMEWORKS)]
+)
+def test_the_worked_examples_apply_and_leave_a_project_that_passes(
+    installed, task, framework
+) -> None:
+    project = installed(task, framework)
+    model, metric = blocks(project.folder / "README.md", "diff")
+    for change in (model, metric):
+        command = ["git", "apply", "-"]
+        check(subprocess.run(command, cwd=project.folder, input=change, **CAPTURED))
+    assert " passed" in project.make("seed", "lint", "test")
+
+
+def test_a_real_table_is_trained_over_the_network_by_the_readmes_commands(
+    installed, tmp_path: Path
+) -> None:
+    """Wolberg's breast cancer data (Wisconsin, diagnostic), which scikit-learn brings along."""
+    project = installed("fraud", "sklearn")
+    table = tmp_path / "breast_cancer.csv"
+    code = (
+        "import csv, sys; from sklearn.datasets import load_breast_cancer; "
+        "cancer = load_breast_cancer(); out = csv.writer(open(sys.argv[1], 'w', newline='')); "
+        "out.writerow([*cancer.feature_names, 'diagnosis']); "
+        "rows = zip(cancer.data, cancer.target_names[cancer.target]); "
+        "out.writerows([*numbers, name] for numbers, name in rows)"
+    )
+    check(subprocess.run([project.python, "-c", code, table], **CAPTURED))
+    own = (project.folder / "README.md").read_text("utf-8").split("### Your ")[1]
+    steps = [line for line in own.splitlines() if line.startswith(("python ", "make "))]
+    assert len(steps) == 3
+    for step in steps:
+        project.shell(
+            step.replace("python", str(project.python), 1)
+            .replace("patients.csv", f"'{table}'")
+            .replace("--label ill", "--label diagnosis")
+            .replace("make", f"make VENV={project.venv}")
+        )
+    record = json.loads((project.run_folder() / "metrics.json").read_text("utf-8"))
+    last = record["rounds"][-1]
+    assert (last["number"], last["updates"]) == (3, 3)
+    # 0.37 by chance: the share of malignant tumours.
+    assert all(site["average_precision"] > 0.9 for site in last["sites"].values())
+
+
+def test_every_command_of_the_readmes_is_one_that_there_is(installed) -> None:
+    project = installed("fraud", "numpy")
+    own, generated = commands(ROOT / "README.md"), commands(project.folder / "README.md")
+    assert len(generated) > 25
+    for folder, found in ((ROOT, own), (project.folder, generated)):
+        verbs = re.findall(r"^([a-z-]+):", (folder / "Makefile").read_text("utf-8"), re.MULTILINE)
+        for command in found:
+            if command.startswith("make ") and folder == project.folder:
+                words = [word for word in command.split()[1:] if "=" not in word]
+                assert set(words) <= set(verbs), command
+    # Parsed by the very options that the command declares; nothing runs.
+    code = (
+        "import argparse, importlib, shlex, sys; from federation.__main__ import MODULES\n"
+        "for line in sys.stdin.read().splitlines():\n"
+        "    name, *words = shlex.split(line)[3:]\n"
+        "    if name != '--help':\n"
+        "        parser = argparse.ArgumentParser(line)\n"
+        "        importlib.import_module('federation.' + MODULES.get(name, name))"
+        ".add_options(parser)\n"
+        "        parser.parse_args(words)\n"
+    )
+    lines = [line for line in generated if line.startswith("python -m federation")]
+    assert len(lines) > 15
+    command = [project.python, "-c", code]
+    check(subprocess.run(command, cwd=project.folder, input="\n".join(lines), **CAPTURED))
