@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from baking import FRAMEWORKS, ROOT
-from installing import CAPTURED, check
+from installing import CAPTURED, Install, check
 
 pytestmark = pytest.mark.install
 
@@ -42,7 +42,7 @@ def make_verbs(folder: Path) -> set[str]:
     ("task", "framework"), [("mnist", "numpy"), *(("fraud", name) for name in FRAMEWORKS)]
 )
 def test_the_worked_examples_apply_and_leave_a_project_that_passes(
-    installed, task, framework
+    installed: Install, task: str, framework: str
 ) -> None:
     project = installed(task, framework)
     model, metric = blocks(project.folder / "README.md", "diff")
@@ -53,7 +53,7 @@ def test_the_worked_examples_apply_and_leave_a_project_that_passes(
 
 
 def test_a_real_table_is_trained_over_the_network_by_the_readmes_commands(
-    installed, tmp_path: Path
+    installed: Install, tmp_path: Path
 ) -> None:
     """Wolberg's breast cancer data (Wisconsin, diagnostic), which scikit-learn brings along."""
     project = installed("fraud", "sklearn")
@@ -83,7 +83,7 @@ def test_a_real_table_is_trained_over_the_network_by_the_readmes_commands(
     assert all(site["average_precision"] > 0.9 for site in last["sites"].values())
 
 
-def test_every_command_of_the_readmes_is_one_that_there_is(installed) -> None:
+def test_every_command_of_the_readmes_is_one_that_there_is(installed: Install) -> None:
     project = installed("fraud", "numpy")
     own, generated = commands(ROOT / "README.md"), commands(project.folder / "README.md")
     assert len(generated) > 25
@@ -105,5 +105,5 @@ def test_every_command_of_the_readmes_is_one_that_there_is(installed) -> None:
     )
     lines = [line for line in generated if line.startswith("python -m federation")]
     assert len(lines) > 15
-    command = [project.python, "-c", code]
-    check(subprocess.run(command, cwd=project.folder, input="\n".join(lines), **CAPTURED))
+    parse: list[str | Path] = [project.python, "-c", code]
+    check(subprocess.run(parse, cwd=project.folder, input="\n".join(lines), **CAPTURED))
