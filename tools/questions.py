@@ -1,6 +1,6 @@
 """Draw the README's table of questions from cookiecutter.json.
 
-    .venv/bin/python tools/questions.py
+.venv/bin/python tools/questions.py
 """
 
 import json

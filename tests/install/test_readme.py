@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from baking import FRAMEWORKS, ROOT
 from installing import CAPTURED, Install, check
+from picture import WIDTH, text_of
 
 pytestmark = pytest.mark.install
 
@@ -107,3 +108,21 @@ def test_every_command_of_the_readmes_is_one_that_there_is(installed: Install) -
     assert len(lines) > 15
     parse: list[str | Path] = [project.python, "-c", code]
     check(subprocess.run(parse, cwd=project.folder, input="\n".join(lines), **CAPTURED))
+
+
+def test_the_picture_shows_what_is_printed(
+    installed: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    lines = text_of((ROOT / "docs" / "first-day.svg").read_text("utf-8"))
+    shown = lines[lines.index("$ make setup network") :]
+    assert shown.pop(1).startswith("installing into .venv")
+    project = installed("fraud", "numpy")
+    printed = project.make("setup", "network").replace(str(project.venv), ".venv")
+    assert [masked(line) for line in shown[1:]] == [masked(line) for line in printed.splitlines()]
+
+
+def masked(line: str) -> str:
+    """Return a line with the figures that differ between runs and machines put out."""
+    line = re.sub(r"SHA-256 [0-9a-f]{64}", "SHA-256", line)
+    return re.sub(r"[ \u2500-\u257f]+", " ", re.sub(r"\d[\d,.]*", "0", line)).strip()
