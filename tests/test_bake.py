@@ -18,6 +18,7 @@ else:
     import tomli as tomllib
 
 FILES = """
+.gitattributes
 .dockerignore .gitignore Dockerfile LICENSE Makefile README.md client/.fednignore
 client/.scaleoutignore client/check_data.py client/entry.py client/fedn.yaml client/handover.py
 client/model/__init__.py client/model/classifier.py client/model/data.py client/model/dataset.py
