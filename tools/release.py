@@ -23,6 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASES = ROOT / "tests" / "releases"
+GOLDEN = ROOT / "tools" / "golden.py"
 # What a project is generated from; the rest of the template is for its maintainers.
 SOURCES = "cookiecutter.json", "hooks", "templates", "{{cookiecutter.__slug}}"
 HEADING = re.compile(r"^## (?P<version>\d+\.\d+\.\d+) \(\d{4}-\d\d-\d\d\)$", re.MULTILINE)
@@ -111,10 +112,12 @@ def make(new: str) -> None:
     table = ROOT / "cookiecutter.json"
     lines = table.read_text("utf-8").replace(f'"_version": "{old}"', f'"_version": "{new}"')
     table.write_text(lines, "utf-8", newline="\n")
+    # The trees in tests/golden/ hold the version.
+    if GOLDEN.exists():
+        subprocess.run([sys.executable, "-B", str(GOLDEN)], check=True)
     RELEASES.mkdir(exist_ok=True)
-    kept = RELEASES / f"v{new}.tar.xz"
-    kept.write_bytes(snapshot(sources()))
-    git("add", "--", str(changelog), str(table), str(kept))
+    (RELEASES / f"v{new}.tar.xz").write_bytes(snapshot(sources()))
+    git("add", "--all")
     git("commit", "--quiet", "--message", f"Release {new}")
     git("tag", "--annotate", f"v{new}", "--message", f"Release {new}")
     print(f"v{new} is committed and tagged. Check it: make test; then: git push --follow-tags")
