@@ -66,10 +66,10 @@ def test_a_project_that_cruft_did_not_generate_can_be_linked(
     assert of_the_project(first) == of_the_project(fresh)
 
 
-@pytest.fixture
-def later(tmp_path: Path) -> Template:
+@pytest.fixture(scope="session")
+def later(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """A template that has gone on in the files that owners edit, in other lines than they do."""
-    template = Template(tmp_path / "template")
+    template = Template(tmp_path_factory.mktemp("later") / "template")
     files = here()
     for name, old, new in (
         ("cookiecutter.json", "polars==1.44.2", "polars==1.99.0"),
@@ -101,43 +101,36 @@ def test_changes_in_other_lines_of_an_edited_file_are_merged(
     assert of_the_project(project) == of_the_project(fresh)
 
 
-def test_a_change_of_the_same_line_is_marked_in_that_file_and_all_else_is_updated(
+def test_what_both_changed_is_marked_in_that_file_and_all_else_is_updated(
     later: Template, tmp_path: Path
 ) -> None:
     project = later.generate(tmp_path / "old", "here", framework="numpy")
     later.keep(project)
     needs = project / "requirements.txt"
-    needs.write_text(needs.read_text("utf-8").replace("polars==1.44.2", "polars==1.50.0"))
-    later.keep(project)
-    assert "Applied patch to 'requirements.txt' with conflicts." in later.update(project)
-    assert later.conflicts(project) == ["requirements.txt"]
-    assert "<<<<<<< ours\npolars==1.50.0\n=======\npolars==1.99.0\n>>>>>>>" in needs.read_text()
-    project_again = of_the_project(project)
-    fresh = of_the_project(later.generate(tmp_path / "new", HEAD, framework="numpy"))
-    assert {name for name in fresh if fresh[name] != project_again[name]} == {"requirements.txt"}
-
-
-def test_an_edited_lock_is_never_mixed_with_another(later: Template, tmp_path: Path) -> None:
-    project = later.generate(tmp_path / "old", "here", framework="numpy")
-    later.keep(project)
+    own = needs.read_text("utf-8").replace("polars==1.44.2", "polars==1.50.0")
+    needs.write_text(own, "utf-8", newline="\n")
     lock = project / "requirements.lock"
     own = lock.read_text("utf-8") + "# Ours.\n"
     lock.write_text(own, "utf-8", newline="\n")
     later.keep(project)
-    later.update(project)
-    assert later.conflicts(project) == ["requirements.lock"]
-    assert lock.read_text("utf-8") == own
-
-
-def test_an_update_touches_neither_data_nor_what_was_built(later: Template, tmp_path: Path) -> None:
-    project = later.generate(tmp_path / "old", "here", framework="numpy")
-    later.keep(project)
+    untracked = ("fraud-detection.tar.gz", "seed.npz", "data/transactions.csv", ".env")
     (project / "data").mkdir()
-    for name in ("fraud-detection.tar.gz", "seed.npz", "data/transactions.csv", ".env"):
+    for name in untracked:
         (project / name).write_bytes(b"ours")
+
     later.update(project)
-    assert later.conflicts(project) == []
-    for name in ("fraud-detection.tar.gz", "seed.npz", "data/transactions.csv", ".env"):
+    assert later.conflicts(project) == ["requirements.lock", "requirements.txt"]
+    merged = "<<<<<<< ours\npolars==1.50.0\n=======\npolars==1.99.0\n>>>>>>> theirs\n"
+    assert merged in needs.read_text("utf-8")
+    # Never mixed with another: `make lock` takes it from here.
+    assert lock.read_text("utf-8") == own
+    fresh = of_the_project(later.generate(tmp_path / "new", HEAD, framework="numpy"))
+    updated = of_the_project(project)
+    assert {name for name in fresh if fresh[name] != updated[name]} == {
+        "requirements.lock",
+        "requirements.txt",
+    }
+    for name in untracked:
         assert (project / name).read_bytes() == b"ours", name
 
 
@@ -153,8 +146,9 @@ def test_no_answer_and_no_choice_of_a_release_was_dropped() -> None:
 
 def test_the_version_is_that_of_the_changelog() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    assert CONTEXT["_version"] == release.expected_version(changelog), "the first change after a "
-    "release begins a section 'Unreleased', and the version ends in '+unreleased' until the next"
+    # The first change after a release begins a section "Unreleased", and until the next one the
+    # version ends in "+unreleased".
+    assert CONTEXT["_version"] == release.expected_version(changelog)
 
 
 def test_every_release_of_the_changelog_is_kept_and_says_its_version() -> None:
