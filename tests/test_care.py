@@ -220,3 +220,20 @@ def test_a_package_that_must_not_ship_is_not_reproduced_either(tmp_path: Path) -
     result = reproduced(project)
     assert "error: refused to package: client/server.pem looks like a secret" in result.stderr
     assert (result.returncode, result.stdout) == (2, "")
+
+
+def test_the_guide_to_a_new_task_names_what_every_task_has() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("## Add a task")[1]
+    rows = re.findall(r"^ +\| (`.+`) \| (.*) \|$", guide, re.MULTILINE)
+    told = {name: words for names, words in rows for name in re.findall(r"`(.+?)`", names)}
+    for task in CONTEXT["task"]:
+        folder = ROOT / "templates" / "tasks" / task
+        assert sorted(told) == sorted(path.name for path in folder.iterdir()), task
+        for name in ("data.py", "metrics.py", "samples.py", "contract.py"):
+            source = (folder / name).read_text("utf-8")
+            for function, arguments in re.findall(r"`(\w+)\((.*?)\)`", told[name]):
+                defined = re.search(rf"^def {function}\((.*?)\) ->", source, re.MULTILINE)
+                assert defined, (task, name, function)
+                assert defined[1].count(":") == len(arguments.split()), (task, name, function)
+            for constant in re.findall(r"`([A-Z_]+)`", told[name]):
+                assert re.search(rf"^{constant}(:.*)? = ", source, re.MULTILINE), constant
