@@ -41,9 +41,10 @@ test-image: setup ## build the Docker images for real and run FEDn's client in t
 fast: setup ## run the tests that developers run all the time
 	$(RUN) -B -m pytest -m "not install"
 
-lint: setup ## check style
+lint: setup ## check style and types
 	$(RUN) -m ruff check $(RUFF) .
 	$(RUN) -m ruff format --check $(RUFF) .
+	$(RUN) -B tools/check_types.py
 
 format: setup ## mend style
 	$(RUN) -m ruff check --fix $(RUFF) .

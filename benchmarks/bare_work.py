@@ -8,6 +8,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +24,9 @@ with np.load(model_in) as arrays:
 with Path(out).open("wb") as file:
     if step == "train":
         classifier.fit(dataset, Settings(), 0)
-        weights = classifier.get_weights()
-        np.savez(file, **{str(number): array for number, array in enumerate(weights)})
+        weights = enumerate(classifier.get_weights())
+        keyed: dict[str, Any] = {str(number): array for number, array in weights}
+        np.savez(file, **keyed)
     else:
         measured = metrics.evaluate(dataset.labels, classifier.predict(dataset.features))
         file.write(json.dumps(measured).encode())

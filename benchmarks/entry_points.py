@@ -50,6 +50,9 @@ TIMED = {
     "metrics.py": "evaluate = _timed(evaluate)\n",
 }
 
+# A turn of it: a process' seconds, and those of them that were work, for each time.
+Case = Callable[[], list[tuple[float, float]]]
+
 
 class Steps:
     """The steps of one project, in every style."""
@@ -92,19 +95,17 @@ class Steps:
             return self.process(arguments)
         return self.process(arguments, RESIDENT_WORKER="off")
 
-    def cases(self) -> dict[str, Callable[[], list[tuple[float, float]]]]:
+    def cases(self) -> dict[str, Case]:
         """Return what is measured in a turn, by name."""
 
-        def often(measure: Callable[[], tuple[float, float]], times: int) -> Any:
-            return lambda: [measure() for _ in range(times)]
+        def often(times: int, measure: Callable[..., tuple[float, float]], *of: Any) -> Case:
+            return lambda: [measure(*of) for _ in range(times)]
 
-        cases = {"pass": often(lambda: self.process(["-c", "pass"]), OFTEN)}
+        cases = {"pass": often(OFTEN, self.process, ["-c", "pass"])}
         for step in STEPS:
             for style in STYLES:
-                cases[f"{step} {style}"] = often(
-                    lambda step=step, style=style: self.step(step, style),
-                    OFTEN if style == "warm" else 1,
-                )
+                times = OFTEN if style == "warm" else 1
+                cases[f"{step} {style}"] = often(times, self.step, step, style)
         return cases
 
 

@@ -57,7 +57,9 @@ class Project:
 
 def run(command: Sequence[str | Path], **options: Any) -> str:
     """Run a command, which must succeed, and return what it printed."""
-    result = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    result: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, check=False, **options
+    )
     if result.returncode:
         words = " ".join(map(str, command))
         raise SystemExit(f"error: {words}\n{result.stdout}{result.stderr}")

@@ -37,7 +37,7 @@ def one(project: Project, way: str, action: str, megabytes: int) -> dict[str, fl
     # The step trains from what the project wrote.
     file = project.folder / f"{'ours' if way == 'step' else way}.npz"
     environment = {**os.environ, "FEDN_DATA_PATH": str(project.folder / "data" / "site-1")}
-    command = [project.python, "-B", CASE, way, action, file, str(megabytes)]
+    command: list[str | Path] = [project.python, "-B", CASE, way, action, file, str(megabytes)]
     printed = measuring.run(command, cwd=project.client, env=environment)
     found: dict[str, float] = json.loads(printed)
     return found

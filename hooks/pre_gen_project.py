@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import unicodedata
+from collections.abc import Iterator
 
 # In single quotes, because `tojson` writes every single quote of an answer as \u0027.
 ANSWERS = json.loads(r'''{{ cookiecutter | tojson }}''')  # fmt: skip
@@ -20,7 +21,7 @@ RESERVED = {
 }
 
 
-def mistakes(answers):
+def mistakes(answers: dict[str, str]) -> Iterator[str]:
     """Yield one line for each answer that cannot be used."""
     for name, longest in LONGEST.items():
         answer = answers[name]

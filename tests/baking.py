@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 CONTEXT: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text("utf-8"))
 TASKS: list[str] = CONTEXT["task"]
 FRAMEWORKS: list[str] = CONTEXT["framework"]
+# What the fixture `project` gives: the project of a task and a framework.
+Project = Callable[[str, str], Path]
+
 COMBINATIONS = [(task, framework) for task in TASKS for framework in FRAMEWORKS]
 
 

@@ -21,11 +21,12 @@ def resolve(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def services(folder: Path, **variables: str) -> dict[str, Any]:
+def services(folder: Path, **variables: str) -> dict[str, dict[str, Any]]:
     """Return what the compose file in a folder comes to, by service."""
     resolved = resolve(folder, **variables)
     assert resolved.returncode == 0, resolved.stderr
-    return yaml.safe_load(resolved.stdout)["services"]
+    found: dict[str, dict[str, Any]] = yaml.safe_load(resolved.stdout)["services"]
+    return found
 
 
 def make_secrets(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

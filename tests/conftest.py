@@ -1,13 +1,10 @@
 """What the tests share: one generated project per combination."""
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
-from baking import COMBINATIONS, bake
-
-Project = Callable[[str, str], Path]
+from baking import COMBINATIONS, Project, bake
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,9 @@ class Containers:
         STORAGE.mkdir(parents=True, exist_ok=True)
         root = STORAGE / "debian"
         packages = "--include=python3,python3-venv,ca-certificates"
-        options = ["--variant=minbase", packages, DEBIAN, root, debian_mirror()]
+        mirror = debian_mirror()
+        assert mirror
+        options = ["--variant=minbase", packages, DEBIAN, str(root), mirror]
         try:
             check(subprocess.run(["debootstrap", *options], **CAPTURED))
             check(subprocess.run(["chroot", root, "env", "-i", "sh", "-ec", LIKE_SLIM], **CAPTURED))
@@ -95,7 +97,8 @@ class Containers:
 
     def inspect(self, image: str) -> dict[str, Any]:
         """Return what an image says of itself, as Docker stores it."""
-        return json.loads(self("inspect", "--type", "image", image))["Docker"]
+        said: dict[str, Any] = json.loads(self("inspect", "--type", "image", image))["Docker"]
+        return said
 
     @contextmanager
     def files(self, image: str) -> Iterator[Path]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class Installed:
 
     def make(self, *verbs: str) -> str:
         """Run make, which must succeed, and return what it printed."""
-        command = ["make", "-C", self.folder, *verbs, f"VENV={self.venv}"]
+        command: list[str | Path] = ["make", "-C", self.folder, *verbs, f"VENV={self.venv}"]
         return check(subprocess.run([*command, f"PYTHON={sys.executable}"], **CAPTURED))
 
     def shell(self, script: str) -> str:
@@ -39,7 +40,7 @@ class Installed:
 
     def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of the project's tools."""
-        command = [self.python, "-m", "federation", *arguments]
+        command: list[str | Path] = [self.python, "-m", "federation", *arguments]
         return subprocess.run(command, cwd=self.folder, **CAPTURED)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -83,7 +84,8 @@ class Installed:
 
     def learning(self, rounds: int) -> list[dict[str, float]]:
         """Return the metrics of the seed model and of each round of federated averaging."""
-        command = [self.python, ROOT / "benchmarks" / "learning.py", self.folder, str(rounds)]
+        script = ROOT / "benchmarks" / "learning.py"
+        command: list[str | Path] = [self.python, script, self.folder, str(rounds)]
         printed = check(subprocess.run(command, **CAPTURED))
         return [json.loads(line) for line in printed.splitlines()]
 
@@ -100,7 +102,7 @@ class Installed:
             "    one[k].dtype == other[k].dtype and np.array_equal(one[k], other[k])"
             " for k in one))\n"
         )
-        command = [self.python, "-c", code, one, other]
+        command: list[str | Path] = [self.python, "-c", code, one, other]
         return check(subprocess.run(command, **CAPTURED)).strip() == "True"
 
     def processes(self) -> dict[int, str]:
@@ -110,6 +112,11 @@ class Installed:
         mine = {int(pid): args for pid, _, args in lines if str(self.folder) in working_folder(pid)}
         return {pid: args for pid, args in mine.items() if pid != os.getpid()}
 
+
+# What the fixtures `installed` and `record_figure` give.
+Install = Callable[..., Installed]
+Metrics = dict[str, float]
+RecordFigure = Callable[[str, Metrics, Metrics], None]
 
 CAPTURED: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
 

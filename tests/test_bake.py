@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from baking import COMBINATIONS, CONTEXT, FRAMEWORKS, ROOT, bake, tree
+from baking import COMBINATIONS, CONTEXT, FRAMEWORKS, ROOT, Project, bake, tree
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -47,7 +47,7 @@ FILES_OF_TASK = {"fraud": [], "mnist": ["federation/digits.npz"]}
 
 
 @pytest.mark.parametrize(("task", "framework"), COMBINATIONS)
-def test_exactly_these_files_are_generated(project, task, framework) -> None:
+def test_exactly_these_files_are_generated(project: Project, task: str, framework: str) -> None:
     assert sorted(tree(project(task, framework))) == sorted(FILES + FILES_OF_TASK[task])
 
 
@@ -79,13 +79,13 @@ def test_the_makefile_lists_its_verbs(baked: Path) -> None:
     assert verbs == expected.split()
 
 
-def test_two_bakes_are_byte_identical(project, tmp_path: Path) -> None:
+def test_two_bakes_are_byte_identical(project: Project, tmp_path: Path) -> None:
     for task, framework in COMBINATIONS:
         again = bake(tmp_path / f"{task}-{framework}", task=task, framework=framework)
         assert tree(again) == tree(project(task, framework))
 
 
-def test_without_hooks_only_the_archive_is_missing(project, tmp_path: Path) -> None:
+def test_without_hooks_only_the_archive_is_missing(project: Project, tmp_path: Path) -> None:
     for task, framework in COMBINATIONS:
         output = tmp_path / f"{task}-{framework}"
         without = tree(bake(output, hooks=False, task=task, framework=framework))
@@ -113,7 +113,7 @@ def test_packaging_again_gives_the_archive_of_the_hook_and_prints_its_checksum(
     assert f"SHA-256 {hashlib.sha256(before).hexdigest()}\n" in shown.stdout
 
 
-def test_only_the_models_files_differ_between_frameworks(project) -> None:
+def test_only_the_models_files_differ_between_frameworks(project: Project) -> None:
     one, *others = (tree(project("fraud", framework)) for framework in FRAMEWORKS)
     for other in others:
         changed = {name for name in one if one[name] != other[name]}

@@ -42,7 +42,7 @@ def verbs(folder: Path) -> set[str]:
 
 
 def test_the_workflows_are_what_github_takes(cared_for: Path) -> None:
-    validate = [sys.executable, "-m", "check_jsonschema", "--builtin-schema"]
+    validate: list[str | Path] = [sys.executable, "-m", "check_jsonschema", "--builtin-schema"]
     flows = sorted((cared_for / ".github" / "workflows").iterdir())
     check(subprocess.run([*validate, "vendor.github-workflows", *flows], **CAPTURED))
     dependabot = cared_for / ".github" / "dependabot.yml"
@@ -51,8 +51,9 @@ def test_the_workflows_are_what_github_takes(cared_for: Path) -> None:
 
 def test_the_workflows_pass_an_audit_of_their_security(cared_for: Path) -> None:
     """Least rights, actions by commit, no answer of a stranger in a shell; without a network."""
-    audit = [Path(sys.executable).with_name("zizmor"), "--offline", "--persona", "pedantic"]
-    check(subprocess.run([*audit, cared_for / ".github"], **CAPTURED))
+    audit = str(Path(sys.executable).with_name("zizmor"))
+    options = "--offline", "--persona", "pedantic"
+    check(subprocess.run([audit, *options, cared_for / ".github"], **CAPTURED))
 
 
 def test_every_action_has_one_commit_and_says_its_version(project: Any) -> None:
@@ -87,7 +88,7 @@ def test_every_verb_that_a_workflow_or_a_hook_runs_is_there(cared_for: Path) -> 
 def test_the_hooks_name_no_version_of_a_tool(cared_for: Path) -> None:
     """They run what requirements-dev.txt pins, so that there is no second pin to drift."""
     config = cared_for / ".pre-commit-config.yaml"
-    command = [sys.executable, "-m", "pre_commit", "validate-config", config]
+    command: list[str | Path] = [sys.executable, "-m", "pre_commit", "validate-config", config]
     check(subprocess.run(command, **CAPTURED))
     for repo in yaml.safe_load(config.read_text("utf-8"))["repos"]:
         assert repo["repo"] == "local"
@@ -189,7 +190,7 @@ needs_make = pytest.mark.skipif(
 
 
 def reproduced(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    command = ["make", "-s", "-C", folder, "reproduce", f"PYTHON={sys.executable}"]
+    command = ["make", "-s", "-C", str(folder), "reproduce", f"PYTHON={sys.executable}"]
     return subprocess.run(command, env=os.environ | environment, **CAPTURED)
 
 

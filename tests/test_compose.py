@@ -13,7 +13,7 @@ from typing import Any
 import composing
 import pytest
 import yaml
-from baking import ROOT
+from baking import ROOT, Project
 from compose_spec import PyCompose
 from composing import make_secrets, resolve, secrets_of, started
 
@@ -23,7 +23,7 @@ STORES = ["mongo", "minio"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, project) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, project: Project) -> Path:
     """A project whose secrets are made."""
     copy = tmp_path_factory.mktemp("compose") / "fraud-detection"
     shutil.copytree(project("fraud", "numpy"), copy)

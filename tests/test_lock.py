@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from baking import COMBINATIONS, ROOT
+from baking import COMBINATIONS, ROOT, Project
 
 LOCKS = ROOT / "templates" / "locks"
 
@@ -23,7 +23,7 @@ def test_the_projects_own_test_finds_every_requirement_locked(baked: Path) -> No
     assert "14 passed" in result.stdout
 
 
-def test_the_projects_own_test_finds_what_is_not_locked(project, tmp_path: Path) -> None:
+def test_the_projects_own_test_finds_what_is_not_locked(project: Project, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(project("fraud", "numpy"), copy)
     needs = copy / "requirements.txt"
@@ -41,7 +41,7 @@ def test_a_lock_says_what_it_is_and_names_no_place_it_came_from(baked: Path) -> 
     assert not re.search(r"https?:|file:|index|find-links|\.(org|com|io|net)\b", text)
 
 
-def test_tensorflow_is_the_processors_build_on_linux_x86_64_alone(project) -> None:
+def test_tensorflow_is_the_processors_build_on_linux_x86_64_alone(project: Project) -> None:
     lock = (project("fraud", "keras") / "requirements.lock").read_text("utf-8")
     entries = re.findall(r"^(tensorflow(?:-\w+)?==\S+ ; .*) \\$", lock, re.MULTILINE)
     assert entries == [
@@ -50,7 +50,7 @@ def test_tensorflow_is_the_processors_build_on_linux_x86_64_alone(project) -> No
     ]
 
 
-def test_a_lock_holds_nothing_for_another_task(project) -> None:
+def test_a_lock_holds_nothing_for_another_task(project: Project) -> None:
     def names(task: str, framework: str) -> set[str]:
         lock = (project(task, framework) / "requirements.lock").read_text("utf-8")
         return set(re.findall(r"^([\w-]+)==", lock, re.MULTILINE))

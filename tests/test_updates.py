@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import release
 from baking import CONTEXT, ROOT, TASKS, bake
-from updating import HEAD, RELEASES, Template, edit, here, of_the_project, release
+from updating import HEAD, RELEASES, Template, edit, here, of_the_project
 
 
 @pytest.fixture(scope="session")

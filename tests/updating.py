@@ -11,11 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import release
 from baking import ROOT, tree
 from installing import CAPTURED, check
-
-sys.path.insert(0, str(ROOT / "tools"))
-import release
 
 RELEASES = [
     path.name.removesuffix(".tar.xz")
@@ -71,7 +69,7 @@ class Template:
         """Run cruft, which must succeed, and return all that it printed."""
         command = [sys.executable, "-m", "cruft", *arguments]
         result = subprocess.run(command, cwd=folder, env=self.environment, **CAPTURED)
-        return check(result) + result.stderr
+        return f"{check(result)}{result.stderr}"
 
     def commit(self, files: dict[str, bytes]) -> None:
         """Make files the newest state of the template."""

@@ -22,7 +22,7 @@ def renew(task: str, framework: str, upgrade: str) -> None:
     lock.touch()
     with tempfile.TemporaryDirectory() as folder:
         project = bake(Path(folder) / "out", hooks=False, task=task, framework=framework)
-        command = ["make", "--silent", "-C", project, "lock", f"UPGRADE={upgrade}"]
+        command = ["make", "--silent", "-C", str(project), "lock", f"UPGRADE={upgrade}"]
         subprocess.run([*command, f"VENV={Path(sys.prefix).resolve()}"], check=True)
         shutil.copyfile(project / "requirements.lock", lock)
     print(lock.relative_to(ROOT))

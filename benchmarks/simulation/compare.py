@@ -40,8 +40,8 @@ def environment(name: str, *requirements: str) -> Path:
 def project() -> Path:
     """Generate a project for tables with the benchmark's model and schema in it."""
     answers = ["project_name=benchmark", "task=fraud", "framework=numpy"]
-    command = [sys.executable, "-m", "cookiecutter", "--no-input", "-o", WORK, ROOT, *answers]
-    subprocess.run(command, check=True, capture_output=True)
+    command = [sys.executable, "-m", "cookiecutter", "--no-input", "-o", str(WORK), str(ROOT)]
+    subprocess.run([*command, *answers], check=True, capture_output=True)
     folder = WORK / "benchmark"
     model = folder / "client" / "model"
     shutil.copy(HERE / "logistic_regression.py", model / "classifier.py")

@@ -18,7 +18,7 @@ from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from logistic_regression import Classifier
+from logistic_regression import Array, Classifier
 
 FOLDER, CLIENTS, ROUNDS = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 SETTINGS = SimpleNamespace(**json.loads((FOLDER / "settings.json").read_text("utf-8")))
@@ -26,7 +26,7 @@ SETTINGS = SimpleNamespace(**json.loads((FOLDER / "settings.json").read_text("ut
 client_app, server_app = ClientApp(), ServerApp()
 
 
-def client(message: Message, context: Context) -> tuple[Classifier, dict[str, np.ndarray]]:
+def client(message: Message, context: Context) -> tuple[Classifier, dict[str, Array]]:
     """Return the model with the weights that came, and the client's data."""
     number = int(context.node_config["partition-id"])
     with np.load(FOLDER / f"client-{number}.npz") as arrays:

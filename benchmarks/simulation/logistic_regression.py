@@ -16,8 +16,8 @@ class Classifier:
     """Two classes, one weight per feature and a bias: mini-batch gradient descent."""
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int, seed: int = 0) -> None:
-        self.weights = np.zeros(input_shape[0], dtype=np.float32)
-        self.bias = np.zeros(1, dtype=np.float32)
+        self.weights: Array = np.zeros(input_shape[0], dtype=np.float32)
+        self.bias: Array = np.zeros(1, dtype=np.float32)
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights, float32."""

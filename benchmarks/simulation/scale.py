@@ -17,15 +17,18 @@ EXAMPLES, ROUNDS = 400_000, 10
 
 def measure(project: Path, clients: int, participation: float) -> tuple[float, float]:
     """Return the seconds of a round and the peak memory in MB."""
-    command = [project / ".venv" / "bin" / "python", "-m", "federation", "simulate"]
+    command = [str(project / ".venv" / "bin" / "python"), "-m", "federation", "simulate"]
     command += ["--clients", str(clients), "--participation", str(participation)]
     command += ["--rounds", str(ROUNDS), "--examples", str(EXAMPLES), "--partition", "iid"]
     # In a process of its own, because the system reports the peak of all children together.
     child = os.fork()
     if not child:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         result = subprocess.run(
-            [*command, "--no-baselines", "--name", "scale"], cwd=project, **quiet, check=False
+            [*command, "--no-baselines", "--name", "scale"],
+            cwd=project,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
         )
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         (project / "runs" / "peak.json").write_text(json.dumps([result.returncode, peak]))

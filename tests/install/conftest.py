@@ -1,20 +1,18 @@
 """Projects that are set up for real, with one environment per framework."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from baking import bake
-from installing import Installed
-
-Metrics = dict[str, float]
+from installing import Install, Installed, Metrics, RecordFigure
 
 
 @pytest.fixture(scope="module")
 def installed(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[..., Installed]]:
+) -> Iterator[Install]:
     """Return a fresh project of a task and a framework, set up; removed after the module."""
     folders = []
 
@@ -22,7 +20,8 @@ def installed(
         # The blank is there on purpose.
         output = tmp_path_factory.mktemp("install") / "my projects"
         folders.append(output)
-        return Installed(bake(output, task=task, framework=framework, **answers), framework)
+        project = bake(output, hooks=True, task=task, framework=framework, **answers)
+        return Installed(project, framework)
 
     yield make
     for folder in folders:
@@ -32,7 +31,7 @@ def installed(
 @pytest.fixture
 def record_figure(
     request: pytest.FixtureRequest,
-) -> Callable[[str, Metrics, Metrics], None]:
+) -> RecordFigure:
     """Keep a figure of what was learnt; all are printed at the end of the tests."""
 
     def record(what: str, seed: Metrics, last: Metrics) -> None:

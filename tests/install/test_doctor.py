@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from installing import Installed
+from installing import Install, Installed
 
 pytestmark = pytest.mark.install
 
 
 @pytest.fixture(scope="module")
-def healthy(installed) -> Installed:
+def healthy(installed: Install) -> Installed:
     project = installed("fraud", "numpy")
     project.federation("sites", "--sites", "2", "--examples", "4000")
     project.federation("seed")
@@ -30,7 +30,7 @@ def folder(healthy: Installed, tmp_path: Path) -> Path:
 def examine(
     healthy: Installed, folder: Path, *options: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    command = [healthy.python, "-m", "federation", "doctor", *options]
+    command: list[str | Path] = [healthy.python, "-m", "federation", "doctor", *options]
     environment = {**os.environ, **variables}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -52,7 +52,7 @@ def test_a_healthy_project_is_all_right(healthy: Installed) -> None:
     assert len(lines(result, "ok")) == 14
 
 
-def test_so_is_a_fresh_one_with_its_archive_and_seed(installed) -> None:
+def test_so_is_a_fresh_one_with_its_archive_and_seed(installed: Install) -> None:
     project = installed("mnist", "numpy")
     project.federation("seed")
     result = examine(project, project.folder)
@@ -218,7 +218,9 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_it_finds_what_is_wrong_in_the_project(healthy, folder: Path, fault: str) -> None:
+def test_it_finds_what_is_wrong_in_the_project(
+    healthy: Installed, folder: Path, fault: str
+) -> None:
     plant, check, expected = FAULTS[fault]
     plant(folder)
     result = examine(healthy, folder)
@@ -250,7 +252,7 @@ def test_it_finds_what_is_wrong_in_the_project(healthy, folder: Path, fault: str
     ],
 )
 def test_it_finds_what_is_wrong_on_the_machine(
-    healthy, tmp_path: Path, variables: dict[str, str], check: str, expected: str
+    healthy: Installed, tmp_path: Path, variables: dict[str, str], check: str, expected: str
 ) -> None:
     place = tmp_path / "a my"
     place.mkdir()
@@ -264,7 +266,7 @@ def test_it_finds_what_is_wrong_on_the_machine(
 def test_it_finds_a_python_that_fedn_does_not_run_on(healthy: Installed) -> None:
     code = "import runpy, sys; sys.version_info = (3, 13, 0, 'final', 0); sys.argv[1:] = ['doctor']"
     code += "; runpy.run_module('federation', run_name='__main__')"
-    command = [healthy.python, "-c", code]
+    command: list[str | Path] = [healthy.python, "-c", code]
     result = subprocess.run(
         command, cwd=healthy.folder, capture_output=True, text=True, check=False
     )

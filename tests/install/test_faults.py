@@ -6,15 +6,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from installing import Installed
+from installing import Install, Installed
 
 pytestmark = pytest.mark.install
 
 
 @pytest.fixture(scope="module")
-def project(installed) -> Installed:
+def project(installed: Install) -> Installed:
     project = installed("fraud", "numpy")
     project.federation("sites", "--sites", "2", "--examples", "4000")
     return project
@@ -145,7 +146,7 @@ def test_it_listens_on_loopback_only(project: Installed) -> None:
     # The entry points come and go meanwhile.
     lasting = {pid: args for pid, args in project.processes().items() if "fed" in args}
     pids = [str(pid) for pid in lasting]
-    command = [project.python, "-c", code, *pids]
+    command: list[str | Path] = [project.python, "-c", code, *pids]
     listening = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     process.send_signal(signal.SIGINT)
     rest(process)
@@ -177,7 +178,9 @@ def test_fedopt_trains(project: Installed) -> None:
         ),
     ],
 )
-def test_a_wrong_option_ends_in_one_line(project, arguments: list[str], expected: str) -> None:
+def test_a_wrong_option_ends_in_one_line(
+    project: Installed, arguments: list[str], expected: str
+) -> None:
     before = sorted((project.folder / "data").rglob("*"))
     result = project.attempt(*arguments)
     assert result.returncode == 1
@@ -186,7 +189,7 @@ def test_a_wrong_option_ends_in_one_line(project, arguments: list[str], expected
     assert sorted((project.folder / "data").rglob("*")) == before
 
 
-def test_data_of_ones_own_is_not_overwritten(installed) -> None:
+def test_data_of_ones_own_is_not_overwritten(installed: Install) -> None:
     project = installed("fraud", "numpy")
     own = project.folder / "data" / "site-1" / "own.csv"
     own.parent.mkdir(parents=True)

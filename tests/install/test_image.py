@@ -16,7 +16,7 @@ from typing import Any
 import containers
 import pytest
 from containers import BASE, PYTHON, Containers, as_user, read_only
-from installing import CAPTURED, Installed, check
+from installing import CAPTURED, Install, Installed, RecordFigure, check
 
 WHY_NOT = containers.missing()
 pytestmark = [pytest.mark.install, pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))]
@@ -62,7 +62,12 @@ NUMPY, SKLEARN, KERAS = (
 
 
 @pytest.fixture(scope="module", params=[NUMPY, KERAS])
-def image(request, installed, buildah, tmp_path_factory) -> Iterator[Image]:
+def image(
+    request: pytest.FixtureRequest,
+    installed: Install,
+    buildah: Containers,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Image]:
     """An image as `make image` builds it, from a project that holds data and secrets."""
     framework, *options = request.param
     project = installed("fraud", framework, python_version=PYTHON)
@@ -137,7 +142,7 @@ def test_neither_pip_nor_a_compiler_nor_a_cache_is_in_it(image: Image) -> None:
 
 @pytest.mark.parametrize("image", [NUMPY, SKLEARN, KERAS], indirect=True)
 def test_it_is_hardly_larger_than_its_wheels(
-    image: Image, buildah: Containers, record_figure
+    image: Image, buildah: Containers, record_figure: RecordFigure
 ) -> None:
     wheels = 0
     for record in image.root.glob("opt/venv/lib/python*/site-packages/*.dist-info/RECORD"):
@@ -173,6 +178,7 @@ def test_it_checks_the_sites_data(image: Image) -> None:
 def serving(project: Installed) -> Iterator[str]:
     """Give the address of a controller that has the package and the seed model."""
     server = project.start("serve", "--port", "0", "--combiner-port", "0")
+    assert server.stdout
     try:
         url = next(line.split()[1] for line in server.stdout if line.startswith("controller: "))
         project.federation("upload", "--api-url", url)

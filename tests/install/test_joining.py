@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import yaml
 from elsewhere import MISSING, Elsewhere
-from installing import Installed
+from installing import Install, Installed
 
 pytestmark = [pytest.mark.install, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 
@@ -31,7 +31,7 @@ INVITED = {
 
 
 @pytest.fixture(scope="module")
-def project(installed) -> Installed:
+def project(installed: Install) -> Installed:
     project = installed("fraud", "numpy")
     project.make("package", "seed")
     project.federation("sites", "--sites", "3", "--examples", "12000")
@@ -69,14 +69,14 @@ class Site:
         return self.run()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [self.python, "join.py", *arguments]
+        command: list[str | Path] = [self.python, "join.py", *arguments]
         return subprocess.run(
             command, cwd=self.folder, capture_output=True, text=True, check=False, timeout=60
         )
 
     def start(self) -> "Site":
         """Join in the background; return when the site waits for work."""
-        command = [self.python, "join.py"]
+        command: list[str | Path] = [self.python, "join.py"]
         self.process = subprocess.Popen(
             command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -124,7 +124,8 @@ def average_precision(project: Installed, model: Path) -> float:
     out = model.with_name("validation.json")
     command = f"cd client && FEDN_DATA_PATH=../data/site-3 {project.python} validate.py"
     project.shell(f"{command} '{model}' '{out}'")
-    return json.loads(out.read_text("utf-8"))["average_precision"]
+    metrics: dict[str, float] = json.loads(out.read_text("utf-8"))
+    return metrics["average_precision"]
 
 
 def test_from_upload_to_a_model_that_is_better_than_the_seed(
@@ -326,7 +327,7 @@ def test_a_site_whose_data_breaks_later_says_why_it_left(
     project: Installed, uploaded: str, tmp_path: Path
 ) -> None:
     site = Site(project, uploaded, "breaks-later", tmp_path, 3)
-    command = [site.python, "join.py"]
+    command: list[str | Path] = [site.python, "join.py"]
     process = subprocess.Popen(
         command, cwd=site.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -457,7 +458,7 @@ def test_the_doctor_finds_what_is_wrong_at_a_controller(project: Installed) -> N
             "api = APIClient(sys.argv[1].removeprefix('http://'))\n"
             "api.set_active_package('fraud-detection.tar.gz', helper=sys.argv[2], name='by-hand')\n"
         )
-        by_hand = [project.python, "-c", code, url, "binaryhelper"]
+        by_hand: list[str | Path] = [project.python, "-c", code, url, "binaryhelper"]
         subprocess.run(by_hand, cwd=project.folder, check=True)
         found = wrong(url)
         assert re.match(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from baking import FRAMEWORKS, ROOT
-from installing import CAPTURED, check
+from installing import CAPTURED, Install, check
 
 pytestmark = pytest.mark.install
 
@@ -47,14 +47,14 @@ def test_it_installs_with_its_hashes_checked(version: str, tmp_path: Path) -> No
         pytest.skip(f"no Python {version} on this machine")
     check(subprocess.run([python, "-m", "venv", tmp_path / "venv"], **CAPTURED))
     own = tmp_path / "venv" / "bin" / "python"
-    install = [own, "-m", "pip", "install", "--quiet", "--no-compile", "--require-hashes"]
+    install = [str(own), "-m", "pip", "install", "--quiet", "--no-compile", "--require-hashes"]
     check(subprocess.run([*install, "-r", lock("numpy", "fraud")], **CAPTURED))
     check(subprocess.run([own, "-m", "pip", "check"], **CAPTURED))
     check(subprocess.run([own, "-c", "import fedn.cli, numpy, polars"], **CAPTURED))
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_what_is_set_up_here_is_what_is_locked(installed, framework: str) -> None:
+def test_what_is_set_up_here_is_what_is_locked(installed: Install, framework: str) -> None:
     code = (
         "from importlib.metadata import version\n"
         "from tests.test_lock import pins\n"
@@ -62,7 +62,7 @@ def test_what_is_set_up_here_is_what_is_locked(installed, framework: str) -> Non
         "print({one: version(one) for one in locked if locked[one] != '==' + version(one)})\n"
     )
     project = installed("fraud", framework)
-    command = [project.python, "-c", code]
+    command: list[str | Path] = [project.python, "-c", code]
     assert check(subprocess.run(command, cwd=project.folder, **CAPTURED)) == "{}\n"
 
 
@@ -72,7 +72,7 @@ def test_what_is_set_up_here_is_what_is_locked(installed, framework: str) -> Non
 def test_every_platform_has_wheels_of_all_of_it(
     framework: str, version: str, tmp_path: Path
 ) -> None:
-    command = [UV, "pip", "install", "--dry-run", "--quiet", "--require-hashes"]
+    command: list[str | Path] = [UV, "pip", "install", "--dry-run", "--quiet", "--require-hashes"]
     command += ["--only-binary", ":all:", "--target", tmp_path / "nowhere"]
     command += ["--python-version", version, "-r", lock(framework, "fraud")]
     for platform in PLATFORMS:
@@ -85,7 +85,8 @@ def test_the_hashes_are_those_that_the_index_states(framework: str, tmp_path: Pa
     text = lock(framework, "fraud").read_text("utf-8")
     pins = tmp_path / "requirements.in"
     pins.write_text("\n".join(re.findall(r"^(\S+==.*?) \\$", text, re.MULTILINE)), "utf-8")
-    command = [UV, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-deps"]
+    options = ["--quiet", "--universal", "--generate-hashes", "--no-deps"]
+    command: list[str | Path] = [UV, "pip", "compile", *options]
     command += ["--no-header", "--no-annotate", "--python-version", PYTHONS[0], pins]
     locked, stated = hashes(text), hashes(check(subprocess.run(command, **CAPTURED)))
     assert set(locked) == set(stated)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from installing import CAPTURED, Installed, check
+from installing import CAPTURED, Install, Installed, check
 
 pytestmark = pytest.mark.install
 
 
 @pytest.fixture(scope="module")
-def project(installed) -> Installed:
+def project(installed: Install) -> Installed:
     return installed("fraud", "numpy")
 
 

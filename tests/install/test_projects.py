@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from baking import COMBINATIONS, FRAMEWORKS, ROOT
+from installing import Install, RecordFigure
 
 pytestmark = pytest.mark.install
 
@@ -12,7 +13,9 @@ REAL_DIGITS = ROOT.parent / "shared" / "data" / "mnist10k.npz"
 
 
 @pytest.mark.parametrize(("task", "framework"), COMBINATIONS)
-def test_a_project_tests_packages_and_trains_over_the_network(installed, task, framework) -> None:
+def test_a_project_tests_packages_and_trains_over_the_network(
+    installed: Install, task: str, framework: str
+) -> None:
     project = installed(task, framework)
     assert " passed" in project.make("lint", "test")
     assert "SHA-256" in project.make("package", "seed")
@@ -38,7 +41,9 @@ def test_a_project_tests_packages_and_trains_over_the_network(installed, task, f
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_four_sites_learn_to_find_fraud(installed, framework, record_figure) -> None:
+def test_four_sites_learn_to_find_fraud(
+    installed: Install, framework: str, record_figure: RecordFigure
+) -> None:
     project = installed("fraud", framework)
     project.federation("sites", "--sites", "4")
     seed, *rounds = project.learning(rounds=10)
@@ -50,7 +55,9 @@ def test_four_sites_learn_to_find_fraud(installed, framework, record_figure) -> 
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_four_sites_learn_to_read_digits(installed, framework, record_figure) -> None:
+def test_four_sites_learn_to_read_digits(
+    installed: Install, framework: str, record_figure: RecordFigure
+) -> None:
     project = installed("mnist", framework)
     project.federation("sites", "--sites", "4")
     seed, *rounds = project.learning(rounds=10)
@@ -60,7 +67,9 @@ def test_four_sites_learn_to_read_digits(installed, framework, record_figure) ->
 
 @pytest.mark.skipif(not REAL_DIGITS.exists(), reason=f"the real digits are not at {REAL_DIGITS}")
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_four_sites_learn_to_read_the_real_mnist(installed, framework, record_figure) -> None:
+def test_four_sites_learn_to_read_the_real_mnist(
+    installed: Install, framework: str, record_figure: RecordFigure
+) -> None:
     project = installed("mnist", framework)
     project.federation("sites", "--sites", "4", "--source", str(REAL_DIGITS))
     seed, *rounds = project.learning(rounds=10)
@@ -68,7 +77,9 @@ def test_four_sites_learn_to_read_the_real_mnist(installed, framework, record_fi
     assert rounds[-1]["accuracy"] >= 0.9
 
 
-def test_ones_own_table_needs_a_new_schema_and_nothing_else(installed, tmp_path: Path) -> None:
+def test_ones_own_table_needs_a_new_schema_and_nothing_else(
+    installed: Install, tmp_path: Path
+) -> None:
     project = installed("fraud", "numpy")
     readme = (project.folder / "README.md").read_text("utf-8")
     (project.folder / "client" / "model" / "schema.json").write_text(

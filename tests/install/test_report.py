@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from installing import Install
 
 webdriver = pytest.importorskip("selenium.webdriver")
 
@@ -17,7 +18,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def runs(installed) -> list[Path]:
+def runs(installed: Install) -> list[Path]:
     project = installed("mnist", "numpy")
     for options in (["--alpha", "0.3"], ["--alpha", "3", "--aggregator", "fedopt"]):
         project.federation("simulate", "--rounds", "5", "--name", options[1], *options)

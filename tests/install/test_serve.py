@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from elsewhere import MISSING, Elsewhere
-from installing import CAPTURED, Installed
+from installing import CAPTURED, Install, Installed
 
 pytestmark = pytest.mark.install
 
@@ -19,7 +19,7 @@ SECRET = "a secret of this test, long enough"  # noqa: S105
 
 
 @pytest.fixture(scope="module")
-def project(installed) -> Installed:
+def project(installed: Install) -> Installed:
     project = installed("fraud", "numpy")
     project.federation("sites", "--sites", "2", "--examples", "4000")
     project.federation("seed")
@@ -62,7 +62,9 @@ def start(project: Installed, *options: str) -> tuple[subprocess.Popen[str], str
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_where_it_is_and_a_signal_stops_it_with_one_line(project, number: int) -> None:
+def test_it_says_where_it_is_and_a_signal_stops_it_with_one_line(
+    project: Installed, number: int
+) -> None:
     process, printed = start(project)
     assert re.fullmatch(
         r"controller: http://127\.0\.0\.1:\d+\n"
@@ -85,7 +87,7 @@ def test_it_listens_at_the_address_that_was_asked_for_and_at_no_other(project: I
         "    for c in psutil.Process(pid).net_connections():\n"
         "        if c.status == 'LISTEN': print(f'{c.laddr.ip}:{c.laddr.port}')\n"
     )
-    command = [project.python, "-c", code, *map(str, project.processes())]
+    command: list[str | Path] = [project.python, "-c", code, *map(str, project.processes())]
     listening = subprocess.run(command, **CAPTURED).stdout.replace("::ffff:", "").split()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
@@ -128,7 +130,11 @@ def test_a_port_in_use_ends_in_one_line(project: Installed, option: str) -> None
     ],
 )
 def test_a_wrong_option_ends_in_one_line(
-    project: Installed, monkeypatch, options: str, environment: dict[str, str], expected: str
+    project: Installed,
+    monkeypatch: pytest.MonkeyPatch,
+    options: str,
+    environment: dict[str, str],
+    expected: str,
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -140,7 +146,9 @@ def test_a_wrong_option_ends_in_one_line(
     assert list((project.folder / "runs").glob("*")) == before
 
 
-def test_a_token_holds_its_role_and_its_end(project: Installed, monkeypatch) -> None:
+def test_a_token_holds_its_role_and_its_end(
+    project: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MY_SECRET", SECRET)
     options = "token", "--role", "client", "--days", "2", "--secret-env", "MY_SECRET"
     token = project.federation(*options)
@@ -150,7 +158,7 @@ def test_a_token_holds_its_role_and_its_end(project: Installed, monkeypatch) -> 
         "claims['exp'] = round((claims['exp'] - time.time()) / 3600)\n"
         "print(json.dumps(claims))\n"
     )
-    command = [project.python, "-c", code, token.strip(), SECRET]
+    command: list[str | Path] = [project.python, "-c", code, token.strip(), SECRET]
     claims = json.loads(subprocess.run(command, **CAPTURED).stdout)
     assert claims == {"role": "client", "exp": 48}
 
@@ -163,7 +171,9 @@ def test_a_token_holds_its_role_and_its_end(project: Installed, monkeypatch) -> 
         ("--days nan", "--days: expected above 0 to 36500, found nan"),
     ],
 )
-def test_a_token_that_cannot_be_made_ends_in_one_line(project, options: str, expected: str) -> None:
+def test_a_token_that_cannot_be_made_ends_in_one_line(
+    project: Installed, options: str, expected: str
+) -> None:
     result = project.attempt("token", "--role", "client", *options.split())
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
@@ -171,7 +181,7 @@ def test_a_token_that_cannot_be_made_ends_in_one_line(project, options: str, exp
 
 
 def test_a_secret_in_the_environment_does_not_lock_the_network_command_out(
-    project: Installed, monkeypatch
+    project: Installed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FEDN_JWT_SECRET_KEY", SECRET)
     assert "round 1: 2 of 2 sites" in project.federation("network", "--rounds", "1")

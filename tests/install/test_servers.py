@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from composing import make_secrets, secrets_of, services, started
-from installing import CAPTURED, check
+from installing import CAPTURED, Install, Installed, check
 
 # Runs `fedn ...`; where it would connect, or serve, it writes down with what.
 RECORDER = """
@@ -42,26 +42,27 @@ json.dump(seen, open(sys.argv[1], "w"))
 
 
 @pytest.fixture(scope="module")
-def folder(installed) -> Any:
+def folder(installed: Install) -> Installed:
     """A project that is set up, and whose secrets are made."""
     project = installed("fraud", "numpy")
     assert make_secrets(project.folder).returncode == 0
     return project
 
 
-def seen_by_fedn(project: Any, name: str, tmp_path: Path) -> dict[str, Any]:
+def seen_by_fedn(project: Installed, name: str, tmp_path: Path) -> dict[str, Any]:
     service = services(project.folder)[name]
     command, _ = started(service, tmp_path, "fedn.yaml")
     environment = {
         key: value.replace("/tmp", str(tmp_path)) for key, value in service["environment"].items()
     }
     seen = tmp_path / "seen.json"
-    run = [project.python, "-B", "-c", RECORDER, seen, *command[1:]]
+    run: list[str | Path] = [project.python, "-B", "-c", RECORDER, seen, *command[1:]]
     check(subprocess.run(run, env={"PATH": "/usr/bin:/bin", **environment}, **CAPTURED))
-    return json.loads(seen.read_text("utf-8"))
+    found: dict[str, Any] = json.loads(seen.read_text("utf-8"))
+    return found
 
 
-def stores(project: Any) -> dict[str, Any]:
+def stores(project: Installed) -> dict[str, Any]:
     passwords = secrets_of(project.folder)
     return {
         "mongo": [

@@ -8,16 +8,17 @@ import statistics
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from baking import COMBINATIONS, FRAMEWORKS, TASKS
-from installing import Installed
+from installing import Install, Installed, RecordFigure
 
 pytestmark = pytest.mark.install
 
 
 @pytest.fixture(scope="module")
-def project(installed) -> Installed:
+def project(installed: Install) -> Installed:
     project = installed("mnist", "numpy")
     project.federation("seed")
     return project
@@ -28,13 +29,13 @@ def simulate(project: Installed, *options: str) -> Path:
     return project.run_folder()
 
 
-def lines(run: Path) -> list[dict]:
+def lines(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text("utf-8").splitlines()]
 
 
 @pytest.mark.parametrize(("task", "framework"), COMBINATIONS)
 def test_federation_beats_training_alone_and_says_how_close_to_pooling(
-    installed, task, framework, record_figure
+    installed: Install, task: str, framework: str, record_figure: RecordFigure
 ) -> None:
     project = installed(task, framework)
     printed = project.make("simulate")
@@ -61,7 +62,9 @@ def test_federation_beats_training_alone_and_says_how_close_to_pooling(
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_a_simulation_and_a_network_come_to_the_same_model(installed, framework) -> None:
+def test_a_simulation_and_a_network_come_to_the_same_model(
+    installed: Install, framework: str
+) -> None:
     project = installed("fraud", framework)
     project.federation("sites", "--sites", "2", "--examples", "4000")
     project.federation("network", "--rounds", "3")
@@ -71,7 +74,7 @@ def test_a_simulation_and_a_network_come_to_the_same_model(installed, framework)
     assert project.same_arrays(network / "model.npz", simulated / "model.npz")
 
 
-def test_they_do_with_fedopt_too(installed) -> None:
+def test_they_do_with_fedopt_too(installed: Install) -> None:
     project = installed("fraud", "numpy")
     project.federation("sites", "--sites", "3", "--examples", "4000")
     options = "--rounds", "3", "--aggregator", "fedopt", "--server-optimizer", "yogi"
@@ -82,7 +85,7 @@ def test_they_do_with_fedopt_too(installed) -> None:
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_the_number_of_workers_does_not_matter(installed, framework) -> None:
+def test_the_number_of_workers_does_not_matter(installed: Install, framework: str) -> None:
     project = installed("mnist", framework)
     options = "--rounds", "3", "--clients", "4", "--participation", "0.8", "--no-baselines"
     one = simulate(project, *options, "--workers", "1", "--name", "one")
@@ -132,7 +135,9 @@ def test_an_interrupted_run_says_how_to_go_on(project: Installed, number: int) -
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_hundred_clients_that_hardly_share_a_class_can_be_simulated(installed, task) -> None:
+def test_a_hundred_clients_that_hardly_share_a_class_can_be_simulated(
+    installed: Install, task: str
+) -> None:
     project = installed(task, "numpy")
     options = "--clients 100 --rounds 5 --participation 0.2 --partition dirichlet --alpha 0.1"
     options += " --aggregator fedopt --server-optimizer adam --seed 7"
@@ -144,7 +149,9 @@ def test_a_hundred_clients_that_hardly_share_a_class_can_be_simulated(installed,
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_clients_with_a_single_class_train_in_every_framework(installed, framework) -> None:
+def test_clients_with_a_single_class_train_in_every_framework(
+    installed: Install, framework: str
+) -> None:
     project = installed("fraud", framework)
     options = "--clients", "4", "--partition", "shards", "--rounds", "1", "--examples", "4000"
     assert "3 of 4 sites hold a single class" in project.federation("simulate", *options)
@@ -219,7 +226,9 @@ def test_a_client_that_fails_is_named_and_skipped_when_asked(project: Installed)
         (["--data", "--clients", "3"], "--data: expected 3 sites, found 0"),
     ],
 )
-def test_a_wrong_option_ends_in_one_line(project, options: list[str], expected: str) -> None:
+def test_a_wrong_option_ends_in_one_line(
+    project: Installed, options: list[str], expected: str
+) -> None:
     before = list((project.folder / "runs").glob("*"))
     result = project.attempt("simulate", *options, "--no-baselines")
     assert result.returncode == 1
@@ -279,7 +288,9 @@ def test_a_seed_model_of_another_model_is_refused(project: Installed) -> None:
     assert "make a new one with 'python -m federation seed'" in result.stderr
 
 
-def test_a_run_can_be_logged_to_mlflow(project: Installed, tmp_path: Path, monkeypatch) -> None:
+def test_a_run_can_be_logged_to_mlflow(
+    project: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     without = project.attempt("simulate", "--rounds", "1", "--mlflow", "file:///nowhere")
     assert without.returncode == 1
     advice = re.search(r"pip install (mlflow-skinny==[\d.]+)", without.stderr)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from baking import ROOT
-from installing import CAPTURED, VENVS, Installed, check
+from installing import CAPTURED, VENVS, Install, Installed, check
 
 pytestmark = pytest.mark.install
 
@@ -44,14 +44,14 @@ def scaleout(request: pytest.FixtureRequest) -> Path:
         if not python:
             pytest.skip(f"scaleout {release} is tried on Python {request.param}; there is none")
         check(subprocess.run([python, "-m", "venv", "--clear", venv], **CAPTURED))
-        install = [venv / "bin" / "pip", "install", "--quiet", f"scaleout=={release}"]
-        check(subprocess.run(install, **CAPTURED))
+        pip = venv / "bin" / "pip"
+        check(subprocess.run([pip, "install", "--quiet", f"scaleout=={release}"], **CAPTURED))
         (venv / ".ready").touch()
     return venv / "bin"
 
 
 @pytest.fixture(scope="module")
-def project(installed) -> Installed:
+def project(installed: Install) -> Installed:
     project = installed("fraud", "numpy")
     project.make("package", "seed", "sites")
     return project
@@ -151,7 +151,7 @@ def test_an_archive_with_another_checksum_is_not_even_unpacked(site: Site) -> No
 
 def test_scaleout_would_pack_the_same_members(site: Site, project: Installed) -> None:
     client = project.folder / "client"
-    command = [site.scaleout / "scaleout", "package", "create", "--path", client]
+    command: list[str | Path] = [site.scaleout / "scaleout", "package", "create", "--path", client]
     check(subprocess.run([*command, "--name", "its.tgz"], cwd=site.folder, **CAPTURED))
     with (
         tarfile.open(project.folder / "fraud-detection.tar.gz") as ours,

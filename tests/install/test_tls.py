@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from elsewhere import MISSING, Elsewhere
-from installing import CAPTURED, Installed, check
+from installing import CAPTURED, Install, Installed, check
 
 REASON = MISSING or (
     "the command nginx is missing (Debian: nginx)"
@@ -57,7 +57,7 @@ class Secured:
             "import sys; from federation.tokens import make_token\n"
             "print(make_token(sys.argv[1], sys.argv[2], float(sys.argv[3])))\n"
         )
-        command = [self.project.python, "-c", code, secret, role, str(days)]
+        command: list[str | Path] = [self.project.python, "-c", code, secret, role, str(days)]
         return check(subprocess.run(command, cwd=self.project.folder, **CAPTURED)).strip()
 
     def join(self, folder: Path, *options: str) -> subprocess.Popen[str]:
@@ -67,7 +67,7 @@ class Secured:
 
     def python(self, code: str, *arguments: str) -> Any:
         """Run code with what FEDn's packages bring along; return the JSON that it prints."""
-        command = [self.project.python, "-c", code, *arguments]
+        command: list[str | Path] = [self.project.python, "-c", code, *arguments]
         return json.loads(check(subprocess.run(command, env=os.environ | self.trust, **CAPTURED)))
 
     def status(self, path: str, token: str, method: str = "GET") -> int:
@@ -79,7 +79,8 @@ class Secured:
             "    json={'query': '{ __typename }'} if sys.argv[1] == 'POST' else None)\n"
             "print(answer.status_code)\n"
         )
-        return self.python(code, method, self.url + path, token)
+        answered: int = self.python(code, method, self.url + path, token)
+        return answered
 
     def call(self, method: str, token: str = "", agent: str = "") -> str:
         """Return the status of a gRPC call with an empty message."""
@@ -96,7 +97,8 @@ class Secured:
             "    except grpc.RpcError as error:\n"
             "        print(json.dumps(error.code().name))\n"
         )
-        return self.python(code, self.address, method, token, agent)
+        answered: str = self.python(code, self.address, method, token, agent)
+        return answered
 
 
 def make_certificates(folder: Path, address: str) -> None:
@@ -137,7 +139,7 @@ def start_nginx(there: Elsewhere, site: Path, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def secured(installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def secured(installed: Install, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     project = installed("fraud", "numpy")
     project.federation("sites", "--sites", "2", "--examples", "4000")
     project.federation("seed")
@@ -159,7 +161,7 @@ def joined(secured: Secured, tmp_path: Path) -> Iterator[None]:
 
 
 def test_with_tokens_sites_join_over_tls_and_rounds_end(
-    secured: Secured, joined, monkeypatch: pytest.MonkeyPatch
+    secured: Secured, joined: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", secured.trust["REQUESTS_CA_BUNDLE"])
     monkeypatch.setenv("ADMIN", secured.token("admin"))
@@ -237,7 +239,7 @@ def test_an_invited_site_is_told_in_one_line_why_it_cannot_join(
         shutil.move(secured.project.folder / "invitations" / name, folder)
         data = secured.project.folder / "data" / "site-1" / "transactions.csv"
         shutil.copy(data, folder / "data")
-        command = [secured.project.python, "join.py"]
+        command: list[str | Path] = [secured.project.python, "join.py"]
         result = subprocess.run(command, cwd=folder, env=os.environ | trust, timeout=60, **CAPTURED)
         assert result.returncode == 1
         (line,) = result.stderr.splitlines()
@@ -261,7 +263,7 @@ def test_the_controller_answers_a_role_and_no_other(secured: Secured) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/v1/graphql", "//api/v1//graphql", "/api/v1/metrics/list"])
-def test_what_the_controller_answers_without_a_token_is_closed(secured: Secured, path) -> None:
+def test_what_the_controller_answers_without_a_token_is_closed(secured: Secured, path: str) -> None:
     assert secured.status(path, "", method="POST") == 403
     assert secured.status(path, secured.token("admin"), method="POST") == 403
 

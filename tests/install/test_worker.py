@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installing import Installed, working_folder
+from installing import Install, Installed, working_folder
 
 pytestmark = pytest.mark.install
 
@@ -139,7 +139,7 @@ def workers(package: Path, client: str = "") -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def project(installed) -> Installed:
+def project(installed: Install) -> Installed:
     project = installed("fraud", "numpy")
     project.federation("sites", "--sites", "2", "--examples", "8000")
     project.federation("seed")
@@ -188,7 +188,9 @@ def written(client: Client, out: str = "out") -> bytes:
     return (client.package.parent / out).read_bytes()
 
 
-def test_a_worker_does_the_steps_after_the_startup_of_its_client(client, alone) -> None:
+def test_a_worker_does_the_steps_after_the_startup_of_its_client(
+    client: Client, alone: bytes
+) -> None:
     assert not (client.package / ".worker").exists()
     worker = client.start()
     assert client.train() == worker
@@ -197,7 +199,7 @@ def test_a_worker_does_the_steps_after_the_startup_of_its_client(client, alone) 
     assert (client.package / ".worker").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_step_that_is_handed_over_imports_nothing_of_weight(client) -> None:
+def test_a_step_that_is_handed_over_imports_nothing_of_weight(client: Client) -> None:
     client.start()
     client.train()
     code, _, said = client.run(client.training().replace("train.py", "-X importtime train.py"))
@@ -207,7 +209,9 @@ def test_a_step_that_is_handed_over_imports_nothing_of_weight(client) -> None:
     assert not imported & {"socket", "json", "pathlib", "subprocess", "threading", "numpy", "steps"}
 
 
-def test_a_worker_that_was_killed_between_two_steps_is_replaced(client, alone) -> None:
+def test_a_worker_that_was_killed_between_two_steps_is_replaced(
+    client: Client, alone: bytes
+) -> None:
     worker = client.start()
     os.kill(int(worker), signal.SIGKILL)
     until(lambda: gone(worker))
@@ -219,7 +223,9 @@ def test_a_worker_that_was_killed_between_two_steps_is_replaced(client, alone) -
     assert written(client) == alone
 
 
-def test_a_worker_that_is_killed_in_a_step_fails_that_step_alone(client, alone) -> None:
+def test_a_worker_that_is_killed_in_a_step_fails_that_step_alone(
+    client: Client, alone: bytes
+) -> None:
     worker = client.start()
     (client.package / "busy").touch()
     client.send(client.training())
@@ -236,7 +242,7 @@ def test_a_worker_that_is_killed_in_a_step_fails_that_step_alone(client, alone) 
     assert client.train() == new
 
 
-def test_a_step_that_is_killed_takes_its_worker_along(client, alone) -> None:
+def test_a_step_that_is_killed_takes_its_worker_along(client: Client, alone: bytes) -> None:
     worker = client.start()
     (client.package / "busy").touch()
     client.send(f"exec {client.training()}")
@@ -254,14 +260,14 @@ def test_a_step_that_is_killed_takes_its_worker_along(client, alone) -> None:
     assert client.train() == new
 
 
-def test_a_worker_ends_with_its_client(client) -> None:
+def test_a_worker_ends_with_its_client(client: Client) -> None:
     worker = client.start()
     client.kill()
     until(lambda: gone(worker))
     until(lambda: not (client.package / ".worker").exists())
 
 
-def test_a_worker_that_is_in_a_step_ends_with_its_client(client) -> None:
+def test_a_worker_that_is_in_a_step_ends_with_its_client(client: Client) -> None:
     worker = client.start()
     (client.package / "busy").touch()
     client.send(client.training())
@@ -270,7 +276,7 @@ def test_a_worker_that_is_in_a_step_ends_with_its_client(client) -> None:
     until(lambda: gone(worker))
 
 
-def test_two_clients_in_one_folder_have_a_worker_each(new_client) -> None:
+def test_two_clients_in_one_folder_have_a_worker_each(new_client: Callable[..., Client]) -> None:
     one, two = new_client(), new_client()
     first, second = one.start(), two.start()
     assert first != second
@@ -281,7 +287,9 @@ def test_two_clients_in_one_folder_have_a_worker_each(new_client) -> None:
     assert two.train("two") == second
 
 
-def test_a_worker_without_work_ends_and_the_next_step_starts_another(new_client) -> None:
+def test_a_worker_without_work_ends_and_the_next_step_starts_another(
+    new_client: Callable[..., Client],
+) -> None:
     client = new_client(RESIDENT_WORKER_IDLE="0.1")
     worker = client.start()
     until(lambda: gone(worker))
@@ -289,14 +297,16 @@ def test_a_worker_without_work_ends_and_the_next_step_starts_another(new_client)
     assert client.worker(other_than=worker)
 
 
-def test_a_worker_can_be_turned_off(new_client) -> None:
+def test_a_worker_can_be_turned_off(new_client: Callable[..., Client]) -> None:
     client = new_client(RESIDENT_WORKER="off")
     assert client.run(f"{client.python} worker.py") == (0, "", "")
     client.train()
     assert not (client.package / ".worker").exists()
 
 
-def test_an_idle_time_that_is_no_number_is_said_and_costs_no_step(new_client) -> None:
+def test_an_idle_time_that_is_no_number_is_said_and_costs_no_step(
+    new_client: Callable[..., Client],
+) -> None:
     client = new_client(RESIDENT_WORKER_IDLE="an hour")
     code, _, said = client.run(f"{client.python} worker.py")
     assert code == 1
@@ -308,7 +318,7 @@ def test_an_idle_time_that_is_no_number_is_said_and_costs_no_step(new_client) ->
 
 
 @pytest.mark.parametrize("change", ["sources", "environment"])
-def test_a_worker_that_no_longer_fits_is_replaced(client, change) -> None:
+def test_a_worker_that_no_longer_fits_is_replaced(client: Client, change: str) -> None:
     worker = client.start()
     assert client.train() == worker
     before = written(client)
@@ -328,7 +338,7 @@ def test_a_worker_that_no_longer_fits_is_replaced(client, change) -> None:
     assert (code, printed.strip()) == (0, new)
 
 
-def test_another_python_does_not_use_the_worker(client, alone) -> None:
+def test_another_python_does_not_use_the_worker(client: Client, alone: bytes) -> None:
     worker = client.start()
     code, printed, _ = client.run(
         f"PYTHONPATH=$({client.python} -c 'import numpy; print(numpy.__path__[0])')/.. "
@@ -339,7 +349,9 @@ def test_another_python_does_not_use_the_worker(client, alone) -> None:
 
 
 @pytest.mark.parametrize("kind", ["a socket without a listener", "a plain file"])
-def test_what_lies_in_place_of_the_socket_does_no_harm(client, alone, kind) -> None:
+def test_what_lies_in_place_of_the_socket_does_no_harm(
+    client: Client, alone: bytes, kind: str
+) -> None:
     worker = client.start()
     (address,) = (client.package / ".worker").iterdir()
     os.kill(int(worker), signal.SIGKILL)
@@ -353,7 +365,7 @@ def test_what_lies_in_place_of_the_socket_does_no_harm(client, alone, kind) -> N
     assert client.train() == new
 
 
-def test_a_disk_that_takes_no_more_fails_the_step_as_it_does_alone(client) -> None:
+def test_a_disk_that_takes_no_more_fails_the_step_as_it_does_alone(client: Client) -> None:
     limit = f"ulimit -f 4; export PYTHONDONTWRITEBYTECODE=1; {client.python}"
     alone = client.run(
         f"RESIDENT_WORKER=off; export RESIDENT_WORKER; {limit} train.py ../seed.npz ../out"
