@@ -1,6 +1,6 @@
 # `make` alone lists the verbs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-image fast lint format lock bench clean
+.PHONY: help setup demo test test-image fast lint format lock bench release clean
 
 # FEDn stops at Python 3.12. Name another one with: make demo PYTHON=/path/to/python
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -61,6 +61,9 @@ bench: setup ## time everything against its floor and against others, for most o
 	$(RUN) -B benchmarks/generation.py
 	$(RUN) -B benchmarks/simulation/compare.py
 	$(RUN) -B benchmarks/simulation/compare.py --clients 2 100 1000 --rounds 10 --runs 1
+
+release: setup ## make a release, committed and tagged: make release VERSION=1.2.3
+	$(RUN) -B tools/release.py make $(or $(VERSION),none)
 
 clean: ## remove what was built
 	rm -rf .venv build

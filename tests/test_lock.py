@@ -1,6 +1,7 @@
 """The lock of every generated project: complete, for every platform, and without a place."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ def test_the_projects_own_test_finds_every_requirement_locked(baked: Path) -> No
 
 def test_the_projects_own_test_finds_what_is_not_locked(project: Project, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    subprocess.run(["cp", "-r", project("fraud", "numpy"), copy], check=True)
+    shutil.copytree(project("fraud", "numpy"), copy)
     needs = copy / "requirements.txt"
     needs.write_text(needs.read_text("utf-8").replace("numpy==2.2.6", "numpy==2.2.5"))
     command = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "tests/test_lock.py"]
