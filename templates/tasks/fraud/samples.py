@@ -99,7 +99,10 @@ def read(path: Path) -> pl.DataFrame:
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """Read any table that has rows, the cells of a CSV as the text that they are."""
+    """Read any table that has rows, the cells of a CSV as the text that they are.
+
+    The package reads files for itself, in model/data.py: it ships, and these tools do not.
+    """
     readers: dict[str, Callable[[Path], pl.DataFrame]] = {
         ".csv": lambda file: pl.read_csv(file, infer_schema=False),
         ".parquet": lambda file: pl.read_parquet(file),
