@@ -143,7 +143,9 @@ def test_every_requirement_is_pinned(baked: Path) -> None:
         lines = (baked / name).read_text("utf-8").splitlines()
         needs = [line for line in lines if line and not line.startswith(("#", "-r"))]
         assert needs
-        assert all(re.match(r"[\w.-]+(\[\w+\])?==[\d.]+(;|$)", need) for need in needs), needs
+        assert all(re.match(r"[\w.-]+(\[\w+\])?==[\d.]+(\+cpu)?(;|$)", need) for need in needs), (
+            needs
+        )
 
 
 def test_the_templates_own_tools_are_those_of_the_projects() -> None:
