@@ -15,6 +15,7 @@ from typing import Any
 
 import containers
 import pytest
+from baking import CONTEXT, FRAMEWORKS
 from containers import BASE, PYTHON, Containers, as_user, read_only
 from installing import CAPTURED, Install, Installed, RecordFigure, check
 
@@ -55,13 +56,15 @@ def buildah() -> Iterator[Containers]:
     made.clean()
 
 
-# NumPy's with every layer kept, as Docker builds. Layers take their time: Keras' goes without.
-NUMPY, SKLEARN, KERAS = (
-    pytest.param(p, id=p[0]) for p in (("numpy", "--layers"), ("sklearn",), ("keras",))
-)
+# NumPy's with every layer kept, as Docker builds. Layers take their time: the others go without.
+LAYERS = {"numpy": ["--layers"]}
+EVERY = [pytest.param((name, *LAYERS.get(name, [])), id=name) for name in FRAMEWORKS]
+NUMPY = EVERY[FRAMEWORKS.index("numpy")]
+# Those that leave something out, in which it could be missed, and one that does not.
+TRIED = [one for one in EVERY if CONTEXT["_frameworks"][one.id]["build_only"] or one is NUMPY]
 
 
-@pytest.fixture(scope="module", params=[NUMPY, KERAS])
+@pytest.fixture(scope="module", params=TRIED)
 def image(
     request: pytest.FixtureRequest,
     installed: Install,
@@ -140,7 +143,7 @@ def test_neither_pip_nor_a_compiler_nor_a_cache_is_in_it(image: Image) -> None:
         assert not list(image.root.glob(f"{cache}/*")), cache
 
 
-@pytest.mark.parametrize("image", [NUMPY, SKLEARN, KERAS], indirect=True)
+@pytest.mark.parametrize("image", EVERY, indirect=True)
 def test_it_is_hardly_larger_than_its_wheels(
     image: Image, buildah: Containers, record_figure: RecordFigure
 ) -> None:
