@@ -55,6 +55,16 @@ def test_tensorflow_is_the_processors_build_on_linux_x86_64_alone(project: Proje
     ]
 
 
+def test_pytorch_is_the_build_without_cuda_wherever_there_is_another(project: Project) -> None:
+    lock = (project("fraud", "pytorch") / "requirements.lock").read_text("utf-8")
+    entries = re.findall(r"^(torch==\S+ ; .*) \\$", lock, re.MULTILINE)
+    assert entries == [
+        "torch==2.13.0 ; sys_platform == 'darwin'",
+        "torch==2.13.0+cpu ; sys_platform != 'darwin'",
+    ]
+    assert not re.search(r"^(nvidia|cuda|triton)", lock, re.MULTILINE)
+
+
 def test_a_lock_holds_nothing_for_another_task(project: Project) -> None:
     def names(task: str, framework: str) -> set[str]:
         lock = (project(task, framework) / "requirements.lock").read_text("utf-8")

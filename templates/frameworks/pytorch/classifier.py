@@ -1,0 +1,80 @@
+"""The model: a small dense network, in PyTorch."""
+
+import math
+import os
+
+# Read when PyTorch is imported. On a network this small, threads wait for one another: fits take
+# longer, on a busy machine many times as long. Give a larger one what the site has.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+from torch import nn
+
+from .dataset import Array, Dataset, balanced_weights
+from .settings import Settings
+
+# Like use_deterministic_algorithms(True), which would take a second: it imports the compiler.
+torch.set_deterministic_debug_mode("error")
+
+
+def build(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """Return an untrained network. This is the place for an architecture of your own."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(int(np.prod(input_shape)), 64),
+        nn.ReLU(),
+        nn.Linear(64, 32),
+        nn.ReLU(),
+        nn.Linear(32, num_classes),
+    )
+
+
+class Classifier:
+    """A model whose weights travel as a list of arrays.
+
+    input_shape: the shape of one example's features, without the examples' axis.
+    num_classes: how many classes there are.
+    seed: of the initial weights.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], num_classes: int, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        self.network = build(input_shape, num_classes)
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the weights, float32, in the order of PyTorch's state_dict."""
+        # Integers too, such as BatchNorm's counters: averaged over sites they become fractions.
+        tensors = self.network.state_dict().values()
+        return [tensor.to(torch.float32, copy=True).numpy() for tensor in tensors]
+
+    def set_weights(self, weights: list[Array]) -> None:
+        """Put the weights in place; they must have the shapes of `get_weights`."""
+        tensors = [torch.tensor(array) for array in weights]
+        self.network.load_state_dict(dict(zip(self.network.state_dict(), tensors, strict=True)))
+
+    def fit(self, dataset: Dataset, settings: Settings, seed: int) -> None:
+        """Train on the dataset, starting from the present weights and a fresh optimiser."""
+        torch.manual_seed(seed)
+        features, labels = torch.tensor(dataset.features), torch.tensor(dataset.labels)
+        importance = torch.ones(len(dataset))
+        if settings.balance_classes:
+            importance = torch.tensor(balanced_weights(dataset.labels))
+        optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
+        # Of nearly equal sizes: BatchNorm fails on a single example that is left over.
+        batches = math.ceil(len(dataset) / settings.batch_size)
+        self.network.train()
+        for _ in range(settings.epochs):
+            for batch in torch.randperm(len(dataset)).tensor_split(batches):
+                scores = self.network(features[batch])
+                losses = nn.functional.cross_entropy(scores, labels[batch], reduction="none")
+                optimizer.zero_grad()
+                (losses * importance[batch]).mean().backward()
+                optimizer.step()
+
+    def predict(self, features: Array) -> Array:
+        """Return class probabilities, float32, shape (examples, num_classes)."""
+        self.network.eval()
+        with torch.no_grad():
+            scores = [self.network(batch) for batch in torch.tensor(features).split(1024)]
+        return np.concatenate([batch.softmax(dim=1).numpy() for batch in scores])
