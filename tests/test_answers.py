@@ -39,7 +39,7 @@ def test_a_hostile_answer_comes_out_verbatim(tmp_path: Path, answer: str) -> Non
     record = json.loads((project / "federation" / "project.json").read_text("utf-8"))
     assert (record["name"], record["description"], record["author"]) == (expected,) * 3
     readme = (project / "README.md").read_text("utf-8").splitlines()
-    assert (readme[0], readme[2]) == (f"# {expected}", expected)
+    assert (readme[0], readme[2]) == (f"# {expected}", f"> {expected}")
     assert f"Copyright (c) {expected}\n" in (project / "LICENSE").read_text("utf-8")
     plain = tree(bake(tmp_path / "plain", project_slug="hostile", license="MIT"))
     hostile = tree(project)
