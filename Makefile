@@ -56,7 +56,7 @@ lock: setup ## renew the projects' requirements.lock (newer versions: make lock 
 golden: setup ## renew tests/golden/, what is generated for people to read in review
 	$(RUN) -B tools/golden.py
 
-properties: setup ## try thousands of made-up answers, for a quarter of an hour
+properties: setup ## try thousands of made-up answers, for some minutes
 	HYPOTHESIS_PROFILE=nightly $(RUN) -B -m pytest tests/test_properties.py --hypothesis-show-statistics
 
 mutate: setup ## break the template in every way there is, and see that a test fails each time
