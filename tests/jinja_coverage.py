@@ -29,7 +29,7 @@ ADDED = ("_template", "_output_dir", "_repo_dir", "_checkout")
 SETTINGS = {"__prompts__", "_copy_without_render", "_extensions", "_jinja2_env_vars", "_new_lines"}
 
 
-class NotingEnvironment(StrictEnvironment):
+class NotingEnvironment(StrictEnvironment):  # type: ignore[misc]  # Cookiecutter has no types
     """Cookiecutter's environment, in which templates note what is taken of them."""
 
     def __init__(self, **options: Any) -> None:
@@ -65,10 +65,11 @@ class NotingEnvironment(StrictEnvironment):
         """Load a file; one that nobody includes is loaded by cookiecutter."""
         if parent is None:
             self._including = ""
-        return super().get_template(name, parent, globals)
+        template: Template = super().get_template(name, parent, globals)
+        return template
 
     def _load_template(self, name: Any, globals: Any) -> Template:
-        template = super()._load_template(name, globals)
+        template: Template = super()._load_template(name, globals)
         if self._including:
             self.note(self._including)
             self.included.add(name)
@@ -76,21 +77,27 @@ class NotingEnvironment(StrictEnvironment):
         return template
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree = super()._parse(source, name, filename)
+        tree: nodes.Template = super()._parse(source, name, filename)
         where = name or self.label
         self._in_file.clear()
         for bare in meta.find_undeclared_variables(tree):
             self.names.setdefault(bare, set()).add(where)
-        for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
-            constant = isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const)
-            key = node.attr if isinstance(node, nodes.Getattr) else constant and node.arg.value
-            whole = isinstance(node.node, nodes.Name) and node.node.name == "cookiecutter"
-            if isinstance(key, str):
-                self.attributes.setdefault(key if whole else f".{key}", set()).add(where)
+        for node in tree.find_all(nodes.Node):
+            if isinstance(node, nodes.Getattr | nodes.Getitem):
+                self._name(node, where)
         elifs = {inner for node in tree.find_all(nodes.If) for inner in node.elif_}
         for node in list(tree.find_all(nodes.Node)):
             self._instrument(node, f"{where}, line {node.lineno}", has_else=node not in elifs)
         return tree
+
+    def _name(self, access: nodes.Getattr | nodes.Getitem, where: str) -> None:
+        if isinstance(access, nodes.Getattr):
+            key: Any = access.attr
+        else:
+            key = access.arg.value if isinstance(access.arg, nodes.Const) else None
+        whole = isinstance(access.node, nodes.Name) and access.node.name == "cookiecutter"
+        if isinstance(key, str):
+            self.attributes.setdefault(key if whole else f".{key}", set()).add(where)
 
     def _instrument(self, node: nodes.Node, at: str, *, has_else: bool) -> None:
         if isinstance(node, nodes.If):

@@ -4,7 +4,7 @@ import difflib
 import subprocess
 
 import pytest
-from baking import COMBINATIONS, ROOT, tree
+from baking import COMBINATIONS, ROOT, Project, tree
 from goldens import FOLDER, WHOLE, goldens
 
 
@@ -34,7 +34,7 @@ def golden_files(combination: str) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(("task", "framework"), COMBINATIONS)
-def test_what_is_generated_lies_in_golden(project, task: str, framework: str) -> None:
+def test_what_is_generated_lies_in_golden(project: Project, task: str, framework: str) -> None:
     generated = goldens(task, framework, project(task, framework))
     changed = difference(golden_files(f"{task}-{framework}"), generated)
     if changed:
@@ -52,7 +52,7 @@ def test_golden_holds_these_combinations_and_no_other() -> None:
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no clone of the repository")
 def test_git_leaves_no_golden_file_out() -> None:
     # The projects' own .gitignore holds in there, too.
-    command = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", FOLDER]
+    command = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", str(FOLDER)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout == ""
 

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from baking import generate, tree
+from baking import Project, generate, tree
 
 ROOT_USER = os.geteuid() == 0
 # Root needs no user namespace; everybody else has to be root in one.
@@ -38,7 +38,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.skipif(bool(refused(*UNSHARE, "true")), reason=refused(*UNSHARE, "true") or "-")
-def test_without_a_network(tmp_path: Path, home: Path, project) -> None:
+def test_without_a_network(tmp_path: Path, home: Path, project: Project) -> None:
     # Not even the loopback interface is up in there.
     result = generate(tmp_path / "out", before=UNSHARE)
     assert (result.returncode, result.stderr) == (0, "")
@@ -46,7 +46,7 @@ def test_without_a_network(tmp_path: Path, home: Path, project) -> None:
 
 
 def test_without_git_and_without_an_identity(
-    tmp_path: Path, home: Path, project, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, home: Path, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "no programs").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "no programs"))
@@ -76,7 +76,7 @@ def read_only(home: Path) -> list[str]:
 
 
 def test_in_a_read_only_home_with_another_home(
-    tmp_path: Path, read_only: list[str], project
+    tmp_path: Path, read_only: list[str], project: Project
 ) -> None:
     # Cookiecutter keeps the last answers in the home, and ends when it cannot.
     result = generate(tmp_path / "not", before=read_only)
@@ -92,7 +92,7 @@ def test_in_a_read_only_home_with_another_home(
 
 
 def test_in_an_ascii_locale_and_in_a_folder_with_blanks_and_accents(
-    tmp_path: Path, project, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.setenv("PYTHONUTF8", "0")

@@ -16,7 +16,7 @@ from goldens import FOLDER, goldens
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         # Everything is generated before anything is replaced.
-        fresh = {}
+        fresh: dict[str, bytes] = {}
         for task, framework in COMBINATIONS:
             output = Path(folder) / f"{task}-{framework}"
             project = bake(output, hooks=False, task=task, framework=framework)
