@@ -138,6 +138,11 @@ def test_there_are_eight_questions_and_each_has_its_words() -> None:
     assert list(CONTEXT["_frameworks"]) == CONTEXT["framework"]
 
 
+def test_the_pythons_to_choose_from_are_those_that_a_project_runs_on(baked: Path) -> None:
+    [line] = re.findall(r"^VERSIONS := (.*)", (baked / "Makefile").read_text("utf-8"), re.M)
+    assert line.split() == CONTEXT["python_version"]
+
+
 def test_every_requirement_is_pinned(baked: Path) -> None:
     for name in ("requirements.txt", "requirements-fedn.txt", "requirements-dev.txt"):
         lines = (baked / name).read_text("utf-8").splitlines()

@@ -30,8 +30,8 @@ TREE = "{{cookiecutter.__slug}}"
 # Those that notice most come first. The others come last, by the alphabet.
 FIRST = ["test_jinja.py", "test_bake.py", "test_lock.py", "test_answers.py"]
 GOLDEN = "test_golden.py"
-# Not the generator's tests: they take long, and notice what the others notice.
-LEFT_OUT = {"test_surroundings.py", "test_properties.py", "test_make.py"}
+# They take long, and notice what the others notice.
+LEFT_OUT = {"test_surroundings.py", "test_properties.py", "test_make.py", "test_updates.py"}
 OWN = ROOT / "build" / "venvs" / "numpy" / "bin" / "python"
 
 
