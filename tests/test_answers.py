@@ -100,7 +100,8 @@ def test_the_hooks_are_valid_python_before_they_are_rendered() -> None:
 def test_generation_ends_with_the_next_commands(tmp_path: Path) -> None:
     result = generate(tmp_path / "out")
     assert result.returncode == 0
-    assert "cd fraud-detection\n  make setup test" in result.stdout
+    words = "Your project is in fraud-detection/. Next:\n\n  cd fraud-detection\n  make setup test"
+    assert f"\n{words}" in result.stdout
     assert result.stdout.isascii()
     assert result.stderr == ""
 

@@ -1,10 +1,10 @@
 """Break the template in every systematic way, one at a time: some test must fail each time.
 
-    .venv/bin/python tools/mutate.py [--golden] [--only TEXT] [--list]
+    .venv/bin/python tools/mutate.py [--only TEXT] [--list]
 
-Prints the mutants that no test notices, and ends with 1 if there are any. The golden files are
-left out, because they notice every change of the output by construction; --golden has them do it.
-Where build/venvs/numpy is set up, a project's own tests of its data are asked, too.
+Prints the mutants that no test notices, and ends with 1 if there are any. The golden files notice
+every change of the output by construction, so they are asked last, and what they alone notice is
+printed, too. Where build/venvs/numpy is set up, a project's own tests of its data are asked.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -141,17 +142,18 @@ def copy(folder: Path) -> None:
         shutil.copy(ROOT / name, folder / name)
 
 
-def noticed(folder: Path, *, golden: bool) -> bool:
-    """Tell whether a test fails in a copy of the repository."""
+def noticed(folder: Path) -> bool:
+    """Tell whether a test other than that of the golden files fails in a copy."""
     tests = {path.name for path in (folder / "tests").glob("test_*.py")} - LEFT_OUT
-    order = [GOLDEN] if golden else [*FIRST, *sorted(tests - {*FIRST, GOLDEN})]
-    files = [f"tests/{name}" for name in order]
-    python = [sys.executable, "-B", "-m", "pytest", "-x", "-p", "no:cacheprovider", *files]
-    if run(python, folder, folder):
+    if fails(folder, *FIRST, *sorted(tests - {*FIRST, GOLDEN})):
         return True
-    if golden or not OWN.exists():
-        return False
-    return any(owns_notice(folder, task) for task in json_of(folder)["task"])
+    return OWN.exists() and any(owns_notice(folder, task) for task in json_of(folder)["task"])
+
+
+def fails(folder: Path, *names: str) -> bool:
+    """Tell whether one of these tests fails in a copy."""
+    python = [sys.executable, "-B", "-m", "pytest", "-x", "-p", "no:cacheprovider"]
+    return run([*python, *(f"tests/{name}" for name in names)], folder, folder)
 
 
 def json_of(folder: Path) -> dict[str, Any]:
@@ -183,7 +185,6 @@ def run(command: list[str], cwd: Path, home: Path) -> bool:
 def main() -> int:
     """Try all mutants, two at a time."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--golden", action="store_true", help="ask the golden files only")
     parser.add_argument("--only", default="", help="mutants whose words hold this")
     parser.add_argument("--list", action="store_true", help="list them, and try none")
     options = parser.parse_args()
@@ -198,11 +199,11 @@ def main() -> int:
             folder = Path(temporary) / str(number) / "template"
             copy(folder)
             free.put(folder)
-        if noticed(folder, golden=options.golden):
+        if noticed(folder) or fails(folder, GOLDEN):
             print("error: expected tests that pass, found that they fail without any mutant")
             return 1
 
-        def survives(mutant: Mutant) -> bool:
+        def fate(mutant: Mutant) -> str:
             folder = free.get()
             file = folder / mutant.file
             before = file.read_bytes()
@@ -211,20 +212,23 @@ def main() -> int:
                     file.unlink()
                 else:
                     file.write_text(mutant.content, "utf-8")
-                return not noticed(folder, golden=options.golden)
+                if noticed(folder):
+                    return ""
+                return "golden only" if fails(folder, GOLDEN) else "survives"
             finally:
                 file.write_bytes(before)
                 free.put(folder)
 
-        survivors = 0
+        fates = Counter[str]()
         with ThreadPoolExecutor(2) as pool:
-            for mutant, survived in zip(chosen, pool.map(survives, chosen), strict=True):
-                if survived:
-                    survivors += 1
-                    print(f"survives: {mutant.file}: {mutant.what}", flush=True)
+            for mutant, became in zip(chosen, pool.map(fate, chosen), strict=True):
+                fates[became] += 1
+                if became:
+                    print(f"{became}: {mutant.file}: {mutant.what}", flush=True)
     minutes = (time.monotonic() - started) / 60
-    print(f"{len(chosen)} mutants, {survivors} noticed by no test, {minutes:.0f} minutes")
-    return 1 if survivors else 0
+    print(f"{len(chosen)} mutants in {minutes:.0f} minutes: {fates['golden only']} noticed by the")
+    print(f"golden files only, {fates['survives']} by no test")
+    return 1 if fates["survives"] else 0
 
 
 if __name__ == "__main__":
