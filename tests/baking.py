@@ -3,7 +3,9 @@
 import contextlib
 import io
 import json
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,16 @@ def bake(output: Path, *, hooks: bool = True, **answers: str) -> Path:
             accept_hooks=hooks,
         )
     return Path(project)
+
+
+def generate(
+    output: Path, *options: str, before: Sequence[str] = (), **answers: str
+) -> subprocess.CompletedProcess[str]:
+    """Generate as a user does, in a process of its own; `before` is put before the command."""
+    command = [*before, sys.executable, "-m", "cookiecutter", *(options or ["--no-input"])]
+    command += ["-o", str(output), str(ROOT)]
+    command += [f"{name}={answer}" for name, answer in answers.items()]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from baking import COMBINATIONS, Project, bake
 
+# Generated projects, whose tests are run where they are generated.
+collect_ignore = ["golden"]
+
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:

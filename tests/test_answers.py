@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from baking import ROOT, bake, tree
+from baking import ROOT, bake, generate, tree
 
 HOSTILE = [
     "quotes \" and ' and \"\"\" and '''",
@@ -39,19 +39,12 @@ def test_a_hostile_answer_comes_out_verbatim(tmp_path: Path, answer: str) -> Non
     record = json.loads((project / "federation" / "project.json").read_text("utf-8"))
     assert (record["name"], record["description"], record["author"]) == (expected,) * 3
     readme = (project / "README.md").read_text("utf-8").splitlines()
-    assert (readme[0], readme[2]) == (f"# {expected}", expected)
+    assert (readme[0], readme[2]) == (f"# {expected}", f"> {expected}")
     assert f"Copyright (c) {expected}\n" in (project / "LICENSE").read_text("utf-8")
     plain = tree(bake(tmp_path / "plain", project_slug="hostile", license="MIT"))
     hostile = tree(project)
     changed = {name for name in plain if plain[name] != hostile[name]}
     assert changed == {"LICENSE", "README.md", "federation/project.json"}
-
-
-def generate(output: Path, **answers: str) -> subprocess.CompletedProcess[str]:
-    """Generate as a user does, in a process of its own."""
-    command = [sys.executable, "-m", "cookiecutter", "--no-input", "-o", str(output), str(ROOT)]
-    command += [f"{name}={answer}" for name, answer in answers.items()]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
@@ -107,18 +100,50 @@ def test_the_hooks_are_valid_python_before_they_are_rendered() -> None:
 def test_generation_ends_with_the_next_commands(tmp_path: Path) -> None:
     result = generate(tmp_path / "out")
     assert result.returncode == 0
-    assert "cd fraud-detection\n  make setup test" in result.stdout
+    words = "Your project is in fraud-detection/. Next:\n\n  cd fraud-detection\n  make setup test"
+    assert f"\n{words}" in result.stdout
     assert result.stdout.isascii()
     assert result.stderr == ""
 
 
-def test_an_ascii_locale_and_a_path_with_blanks_and_accents_are_no_trouble(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def name_of(project: Path) -> str:
+    name: str = json.loads((project / "federation" / "project.json").read_text("utf-8"))["name"]
+    return name
+
+
+def test_an_answer_is_a_template_on_the_command_line_and_not_when_typed(tmp_path: Path) -> None:
+    # Cookiecutter renders what it takes from the command line, with all that Python can do.
+    answer = "{{ 7 * 7 }} {{ cycler.__init__.__globals__.os.sep }}"
+    slug = "templates"
+    result = generate(tmp_path / "given", project_name=answer, project_slug=slug)
+    assert result.returncode == 0
+    assert name_of(tmp_path / "given" / slug) == "49 /"
+    command = [sys.executable, "-m", "cookiecutter", "-o", str(tmp_path / "typed"), str(ROOT)]
+    answers = f"{answer}\n{slug}\n\n\n\n\n\n\n"
+    subprocess.run(command, input=answers, capture_output=True, text=True, check=True)
+    assert name_of(tmp_path / "typed" / slug) == answer
+
+
+def test_answers_of_others_go_into_a_file_from_which_they_come_out_verbatim(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("LC_ALL", "C")
-    monkeypatch.setenv("PYTHONUTF8", "0")
-    monkeypatch.setenv("PYTHONCOERCECLOCALE", "0")
-    output = tmp_path / "my projéct folder"
-    result = generate(output)
+    answers = {
+        "project_name": "{{ 7 * 7 }}",
+        "project_slug": "answers-of-others",
+        "description": "{% include '/etc/passwd' %}",
+        "author_name": "{{ cookiecutter.clear() }}",
+        "task": "mnist",
+        "framework": "numpy",
+        "python_version": "3.11",
+        "license": "MIT",
+        "__slug": "answers-of-others",
+    }
+    file = tmp_path / "answers.json"
+    file.write_text(json.dumps({"cookiecutter": answers}), "utf-8")
+    result = generate(tmp_path / "out", "--replay-file", str(file))
     assert (result.returncode, result.stderr) == (0, "")
-    assert (output / "fraud-detection" / "fraud-detection.tar.gz").exists()
+    project = tmp_path / "out" / "answers-of-others"
+    record = json.loads((project / "federation" / "project.json").read_text("utf-8"))
+    names = ("project_name", "description", "author_name", "task", "framework")
+    keys = ("name", "description", "author", "task", "framework")
+    assert [record[key] for key in keys] == [answers[name] for name in names]

@@ -9,9 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import baking
 import pytest
 import yaml
-from baking import COMBINATIONS, CONTEXT, FRAMEWORKS, ROOT, Project, bake, tree
+from baking import COMBINATIONS, CONTEXT, FRAMEWORKS, ROOT, TASKS, Project, bake, tree
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -138,6 +139,11 @@ def test_there_are_eight_questions_and_each_has_its_words() -> None:
     assert list(CONTEXT["_frameworks"]) == CONTEXT["framework"]
 
 
+def test_the_pythons_to_choose_from_are_those_that_a_project_runs_on(baked: Path) -> None:
+    [line] = re.findall(r"^VERSIONS := (.*)", (baked / "Makefile").read_text("utf-8"), re.M)
+    assert line.split() == CONTEXT["python_version"]
+
+
 def test_every_requirement_is_pinned(baked: Path) -> None:
     for name in ("requirements.txt", "requirements-fedn.txt", "requirements-dev.txt"):
         lines = (baked / name).read_text("utf-8").splitlines()
@@ -182,3 +188,31 @@ def test_the_license_is_the_one_that_was_chosen(tmp_path: Path, license: str) ->
         "Proprietary": "Copyright (c) Ada & Co.. All rights reserved.",
     }
     assert text.splitlines()[0].strip() == titles[license]
+    # Apache's is the same for everybody.
+    assert ("Ada & Co." in text) == (license != "Apache-2.0")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_sample_schema_says_of_each_column_what_it_is_and_its_limits(task: str) -> None:
+    schema = json.loads((ROOT / "templates" / "tasks" / task / "schema.json").read_text("utf-8"))
+    for field in schema["fields"]:
+        assert {"name", "title", "type", "constraints"} <= set(field)
+        assert field["constraints"]["required"] is True
+        limits = set(field["constraints"]) - {"required"}
+        expected = [set()] if field["type"] == "boolean" else [{"minimum", "maximum"}, {"enum"}]
+        assert limits in expected, field["name"]
+
+
+def test_a_template_with_the_line_ends_of_windows_gives_the_same_project(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = tree(project("fraud", "numpy"))
+    template = tmp_path / "template"
+    for folder in ("{{cookiecutter.__slug}}", "templates", "hooks"):
+        shutil.copytree(ROOT / folder, template / folder)
+    shutil.copy(ROOT / "cookiecutter.json", template)
+    for path in template.rglob("*"):
+        if path.is_file() and b"\0" not in path.read_bytes() and ".github" not in path.parts:
+            path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    monkeypatch.setattr(baking, "ROOT", template)
+    assert tree(bake(tmp_path / "out", task="fraud", framework="numpy")) == expected

@@ -34,6 +34,15 @@ def test_the_projects_own_test_finds_what_is_not_locked(project: Project, tmp_pa
     assert "12 failed, 2 passed" in result.stdout
 
 
+def test_every_requirement_that_a_lock_was_made_for_is_still_required(baked: Path) -> None:
+    entries = re.split(r"^(?=\w)", (baked / "requirements.lock").read_text("utf-8"), flags=re.M)
+    for name in ("requirements.txt", "requirements-fedn.txt"):
+        needs = (baked / name).read_text("utf-8").splitlines()
+        required = {re.split(r"[=\[]", line)[0].lower() for line in needs if re.match(r"\w", line)}
+        made_for = {entry.split("==")[0] for entry in entries if f"-r {name}" in entry}
+        assert required == made_for
+
+
 def test_a_lock_says_what_it_is_and_names_no_place_it_came_from(baked: Path) -> None:
     text = (baked / "requirements.lock").read_text("utf-8")
     assert text.startswith("# All that requirements.txt and requirements-fedn.txt bring in")

@@ -1,0 +1,1 @@
+"""The model library: the model, its data and its settings. It knows nothing of FEDn."""

@@ -1,0 +1,84 @@
+"""The model: a small dense network, in Keras on TensorFlow."""
+
+import os
+
+# TensorFlow reads these when it is imported. Its C++ side logs a page of notices in every run;
+# errors that matter come as exceptions as well. oneDNN's sums depend on the number of threads.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from .dataset import Array, Dataset, balanced_weights
+from .settings import Settings
+
+tf.config.experimental.enable_op_determinism()
+tf.get_logger().setLevel("ERROR")
+
+
+def build(input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
+    """Return an untrained network. This is the place for an architecture of your own."""
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            keras.layers.Flatten(),
+            keras.layers.Dense(64, activation="relu"),
+            keras.layers.Dense(32, activation="relu"),
+            keras.layers.Dense(num_classes, activation="softmax"),
+        ]
+    )
+
+
+class Classifier:
+    """A model whose weights travel as a list of arrays.
+
+    input_shape: the shape of one example's features, without the examples' axis.
+    num_classes: how many classes there are.
+    seed: of the initial weights.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], num_classes: int, seed: int = 0) -> None:
+        keras.utils.set_random_seed(seed)
+        self.network = build(input_shape, num_classes)
+        # Compiled once: TensorFlow traces the training step anew after every compile.
+        self.optimizer = keras.optimizers.Adam()
+        self.network.compile(
+            self.optimizer,
+            loss="sparse_categorical_crossentropy",
+            # Batches that TensorFlow does before it comes back to Python: same sums, half the time.
+            steps_per_execution=32,
+        )
+        self.optimizer.build(self.network.trainable_variables)
+        # Of layers that are random in training, such as Dropout.
+        self.generators = [v for v in self.network.variables if v.path.endswith("generator_state")]
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the weights, float32, in Keras' order."""
+        return [np.array(weight) for weight in self.network.get_weights()]
+
+    def set_weights(self, weights: list[Array]) -> None:
+        """Put the weights in place; they must have the shapes of `get_weights`."""
+        self.network.set_weights(weights)
+
+    def fit(self, dataset: Dataset, settings: Settings, seed: int) -> None:
+        """Train on the dataset, starting from the present weights and a fresh optimiser."""
+        keras.utils.set_random_seed(seed)
+        for number, generator in enumerate(self.generators):
+            generator.assign([(seed + number) % 2**32, 0])
+        for variable in self.optimizer.variables:
+            variable.assign(keras.ops.zeros_like(variable))
+        self.optimizer.learning_rate = settings.learning_rate
+        self.network.fit(
+            dataset.features,
+            dataset.labels,
+            sample_weight=balanced_weights(dataset.labels) if settings.balance_classes else None,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            verbose=0,
+        )
+
+    def predict(self, features: Array) -> Array:
+        """Return class probabilities, float32, shape (examples, num_classes)."""
+        return np.asarray(self.network.predict(features, batch_size=1024, verbose=0))

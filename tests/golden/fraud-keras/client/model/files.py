@@ -1,0 +1,58 @@
+"""Files that are either whole or not there at all, and JSON that every reader accepts."""
+
+import json
+import math
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from .errors import PackageError
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Open a binary file that appears at `path` only when the block ends without an error.
+
+    A reader never meets half a file, and a failure leaves what was there before.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sidecar(model: Path) -> Path:
+    """Return where FEDn keeps the metadata of a model file: `MODEL-metadata`."""
+    return model.with_name(model.name + "-metadata")
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises `PackageError` when the file holds anything else."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise PackageError(f"{path}: expected JSON, found none: {error}") from None
+    if not isinstance(value, dict):
+        raise PackageError(f"{path}: expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def dump_json(value: Mapping[str, Any]) -> bytes:
+    """Encode as strict JSON, in which NaN and the infinities do not exist: they become null."""
+    return (json.dumps(_finite(value), indent=2, allow_nan=False) + "\n").encode()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,52 @@
+"""Hyper-parameters of local training: typed defaults, overridden by what the server sends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .errors import PackageError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One round of local training. Change a default here and every site trains with it."""
+
+    # Passes over the site's training examples in a round: few, so that sites do not drift apart.
+    epochs: int = 3
+    # Examples per gradient step.
+    batch_size: int = 64
+    # Step size of Adam, which starts afresh in every round.
+    learning_rate: float = 0.003
+    # Weigh the rare class up until both count the same: fraud is well under one per cent.
+    balance_classes: bool = True
+    # Repeats a run exactly. The step's own seed is derived from it (see seeding.py).
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise PackageError(
+                    f"setting '{name}': expected a number above 0, found {getattr(self, name)!r}"
+                )
+
+    @classmethod
+    def override(cls, sent: Mapping[str, Any]) -> "Settings":
+        """Return the defaults with the settings `sent` by the server put over them.
+
+        Raises `PackageError` that names a setting which is unknown or of another type.
+        """
+        kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(cls)}
+        accepted: dict[str, Any] = {}
+        for name, value in sent.items():
+            if name not in kinds:
+                raise PackageError(
+                    f"setting '{name}' is unknown; expected one of {', '.join(kinds)}"
+                )
+            if kinds[name] is float and type(value) is int:
+                value = float(value)
+            if type(value) is not kinds[name]:
+                raise PackageError(
+                    f"setting '{name}': expected {kinds[name].__name__}, found {value!r}"
+                )
+            accepted[name] = value
+        return cls(**accepted)

@@ -1,0 +1,64 @@
+"""Where a site keeps its data."""
+
+import os
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from .errors import PackageError
+
+# Where the data lies when FEDN_DATA_PATH is not set: the first sample site of the project,
+# seen from the compute package.
+DEFAULT_PATH = "../data/site-1"
+
+
+# Seconds within which a file may change twice without a trace: some file systems count so.
+TICK = 2.0
+
+
+def data_path() -> Path:
+    """Return where the site's data lies: FEDN_DATA_PATH, or else the project's first sample."""
+    return Path(os.environ.get("FEDN_DATA_PATH") or DEFAULT_PATH)
+
+
+def state(path: Path) -> tuple[tuple[object, ...], ...] | None:
+    """Return what changes when a data file, or a file in a folder of them, changes on disk.
+
+    Returns None where that cannot be told: there is nothing, or it changed only just now.
+    """
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        found = [(file, file.stat()) for file in files]
+    except OSError:
+        return None
+    if not all(
+        s.st_mtime < time.time() - TICK and s.st_ctime < time.time() - TICK for _, s in found
+    ):
+        return None
+    return tuple((str(f), s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for f, s in found)
+
+
+def data_file(path: Path | None, suffixes: Collection[str]) -> Path:
+    """Return the site's data file.
+
+    path: the file, or a folder that holds just one; FEDN_DATA_PATH when not given.
+    suffixes: the endings that count, such as ".csv".
+    Raises `PackageError` when there is no such file, or more than one.
+    """
+    path = path or data_path()
+    kinds = " or ".join(suffixes)
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix in suffixes)
+        if len(files) != 1:
+            raise PackageError(f"{path}: expected one {kinds} file in it, found {len(files)}")
+        return files[0]
+    if not path.is_file():
+        hint = (
+            ""
+            if os.environ.get("FEDN_DATA_PATH")
+            else "; set FEDN_DATA_PATH to the site's data file"
+        )
+        raise PackageError(f"{path}: expected a data file ({kinds}), found none{hint}")
+    if path.suffix not in suffixes:
+        raise PackageError(f"{path}: expected a {kinds} file, found '{path.suffix}'")
+    return path

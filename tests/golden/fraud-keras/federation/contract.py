@@ -1,0 +1,101 @@
+"""Draft the data contract, schema.json, from a table: what its columns hold becomes the rule."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from . import samples
+from .project import ProjectError
+
+# More different texts than this are names or remarks, not a choice.
+MOST_CHOICES = 50
+
+
+def draft(path: Path, label: str | None) -> dict[str, Any]:
+    """Return a schema that the table keeps, for client/model/schema.json.
+
+    path: a .csv or .parquet file with a value in every cell. label: the column to predict; its
+    most frequent value is taken for the ordinary one and comes first.
+    Numbers get limits half a range wider than the table's, because other sites hold other values.
+    Raises `ProjectError` that names the column which no model can use.
+    """
+    table = samples.read_table(path).cast(pl.String)
+    if label not in table.columns:
+        found = "none" if label is None else f"'{label}'"
+        raise ProjectError(f"--label: expected one of {', '.join(table.columns)}, found {found}")
+    for column in table:
+        empty = (column.is_null() | (column == "")).arg_true()
+        if len(empty):
+            raise ProjectError(
+                f"{path}: column '{column.name}', row {empty[0] + 1}: expected a value, found an "
+                "empty cell; fill it, or remove the row or the column"
+            )
+    features = [_feature(path, column) for column in table if column.name != label]
+    return {"fields": [*features, _label(path, table[label])], "label": label}
+
+
+def _feature(path: Path, column: pl.Series) -> dict[str, Any]:
+    numbers = column.cast(pl.Float64, strict=False)
+    if numbers.fill_null(math.nan).is_finite().all():
+        whole = column.cast(pl.Int64, strict=False).null_count() == 0
+        return {"name": column.name, **_number(numbers.to_list(), whole)}
+    values = _values(path, column, "a number, true and false, or a choice")
+    if {value.lower() for value in values} <= {"true", "false"}:
+        return {"name": column.name, "type": "boolean"}
+    return {"name": column.name, "type": "string", "constraints": {"enum": sorted(values)}}
+
+
+def _label(path: Path, column: pl.Series) -> dict[str, Any]:
+    """Most frequent first: what is ordinary, the metrics tell the others from."""
+    counts = _values(path, column, "the classes to tell apart")
+    if len(counts) < 2:
+        raise ProjectError(
+            f"{path}: column '{column.name}': expected two classes or more, found only {column[0]}"
+        )
+    ordinary = max(sorted(counts), key=lambda value: counts[value])
+    values: list[Any] = [ordinary, *sorted(counts.keys() - {ordinary})]
+    # A number is written without quotes only where it reads back as the same text.
+    if all(value.lstrip("-").isdecimal() and str(int(value)) == value for value in values):
+        first, *others = (int(value) for value in values)
+        values = [first, *sorted(others)]
+        return {"name": column.name, "type": "integer", "constraints": {"enum": values}}
+    return {"name": column.name, "type": "string", "constraints": {"enum": values}}
+
+
+def _values(path: Path, column: pl.Series, expected: str) -> dict[str, int]:
+    """Return the different values of a column and how often each occurs."""
+    counts: dict[str, int] = dict(column.value_counts().iter_rows())
+    if len(counts) > MOST_CHOICES:
+        raise ProjectError(
+            f"{path}: column '{column.name}': expected {expected}, found {len(counts):,} different "
+            "texts; remove the column, or make few classes of it"
+        )
+    return counts
+
+
+def _number(values: list[float], whole: bool) -> dict[str, Any]:
+    low, high = min(values), max(values)
+    width = high - low or abs(high) or 1.0
+    digits = 0 if whole and width >= 1 else -math.floor(math.log10(width))
+    # Nothing below zero is left out of what begins at zero or above.
+    minimum = 0.0 if low >= 0 else _round(low - width / 2, digits, math.floor)
+    maximum = 0.0 if high <= 0 else _round(high + width / 2, digits, math.ceil)
+    mean = math.fsum(values) / len(values)
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+    kind = int if whole else float
+    return {
+        "type": "integer" if whole else "number",
+        "constraints": {"minimum": kind(minimum), "maximum": kind(maximum)},
+        "scale": {"center": _short(mean), "spread": _short(deviation) or 1.0},
+    }
+
+
+def _round(value: float, digits: int, outward: Any) -> float:
+    factor = 10.0**digits
+    return round(float(outward(value * factor) / factor), max(digits, 0))
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")

@@ -1,0 +1,1 @@
+"""The initiator's tools. Nothing here is shipped: python -m federation --help."""

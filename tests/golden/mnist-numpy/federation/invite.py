@@ -1,0 +1,99 @@
+"""Write the folder with which one site joins: python -m federation invite."""
+
+import argparse
+import hashlib
+import json
+import re
+import shutil
+import uuid
+from pathlib import Path
+from string import Template
+from urllib.parse import urlsplit
+
+from . import package
+from .controller import checked_url, read_token
+from .project import ARCHIVE, ROOT, SLUG, ProjectError, shown
+from .show import say
+
+INVITATIONS = ROOT / "invitations"
+JOINING = ROOT / "joining"
+LOCK = ROOT / "requirements.lock"
+SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+VERSIONS = "3.10, 3.11 or 3.12"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `python -m federation invite`."""
+    add = parser.add_argument
+    add("--site", required=True, metavar="NAME", help="what the site is called in the federation")
+    add("--api-url", required=True, metavar="URL", help="of the controller, as the site reaches it")
+    add("--token-env", metavar="NAME", help="environment variable with a token of the role client")
+    add("--image", default=SLUG, help=f"the Docker image's name (default {SLUG})")
+    add("--zip", action="store_true", help="one file, to be sent, instead of a folder")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the folder, or the zip, and say where it is."""
+    if not SITE.fullmatch(options.site):
+        raise ProjectError(
+            f"--site: expected up to 60 letters, digits, '.', '_' and '-', found '{options.site}'"
+        )
+    url, token = checked_url(options.api_url), read_token(options.token_env)
+    package.check_fresh()
+    target = INVITATIONS / (f"{options.site}.zip" if options.zip else options.site)
+    if target.exists():
+        raise ProjectError(f"{shown(target)} is there already; remove it for a new invitation")
+    fresh = INVITATIONS / f".{options.site}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    try:
+        write(fresh / options.site, options.site, url, token, options.image)
+        if options.zip:
+            made = Path(shutil.make_archive(str(fresh / "made"), "zip", fresh, options.site))
+            made.chmod(0o600)
+            made.replace(target)
+        else:
+            (fresh / options.site).replace(target)
+    finally:
+        shutil.rmtree(fresh)
+    secret = "; it holds a token, so send it as you would a password" if token else ""
+    say(f"invitation: {shown(target)}{secret}")
+    if urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost"):
+        say(f"{url} can be reached from this machine alone, and not from a container")
+
+
+def write(folder: Path, site: str, url: str, token: str | None, image: str) -> None:
+    """Write all that a site needs, beside its data and an environment to run in."""
+    record = json.loads((ROOT / "federation" / "project.json").read_text("utf-8"))
+    checksum = hashlib.sha256(ARCHIVE.read_bytes()).hexdigest()
+    # The folder is closed and not the files in it: the container's user must be able to read
+    # client.yaml, which Docker reaches into the folder for.
+    folder.mkdir(0o700)
+    (folder / "data").mkdir()
+    shutil.copy(ARCHIVE, folder / f"{SLUG}.tgz")
+    for file in (JOINING / "join.py", JOINING / "compose.yaml", LOCK):
+        shutil.copy(file, folder)
+    (folder / ".env").write_text(f"IMAGE={image}\n", "utf-8")
+    page = Template((JOINING / "JOIN.md").read_text("utf-8")).substitute(
+        project=record["name"],
+        description=record["description"],
+        author=record["author"],
+        site=site,
+        api_url=url,
+        slug=SLUG,
+        checksum=checksum,
+        image=image,
+        versions=VERSIONS,
+    )
+    (folder / "JOIN.md").write_text(page, "utf-8")
+    settings = {
+        "api_url": url,
+        "name": site,
+        # Its own, so that a client which comes back is known for the same one.
+        "client_id": str(uuid.uuid4()),
+        "package_checksum": checksum,
+    }
+    # JSON strings are YAML strings.
+    lines = [f"{key}: {json.dumps(value)}" for key, value in settings.items()]
+    lines.append(f"token: {json.dumps(token)}" if token else '# token: "..."')
+    (folder / "client.yaml").write_text("\n".join(lines) + "\n", "utf-8")

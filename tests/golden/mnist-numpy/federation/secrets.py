@@ -1,0 +1,58 @@
+"""Make the passwords that compose.yaml asks for: random ones, in .env, which is never committed."""
+
+import argparse
+import os
+import re
+import secrets
+import tempfile
+from pathlib import Path
+
+from .project import ROOT, ProjectError, shown
+
+COMPOSE = ROOT / "compose.yaml"
+FILE = ROOT / ".env"
+# What must be set, as Compose writes it: ${NAME:?what to do}.
+ASKED = re.compile(r"\$\{(\w+):\?")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `python -m federation secrets`."""
+    parser.add_argument(
+        "--force", action="store_true", help="replace the passwords of an .env that is there"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what the command says."""
+    before = FILE.read_text("utf-8") if FILE.exists() else None
+    if before is not None and not options.force:
+        raise ProjectError(
+            f"{shown(FILE)} is already there; add --force to replace the passwords in it"
+        )
+    names = sorted(set(ASKED.findall(COMPOSE.read_text("utf-8"))))
+    write_private(FILE, env(names, before or ""))
+    print(f"{shown(FILE)}: {', '.join(names)}, for nobody but you to read")
+    if before is not None:
+        print("volumes keep the old ones; to delete them: docker compose down --volumes")
+
+
+def env(names: list[str], before: str) -> str:
+    """Return the text of .env: a new random value for each name, and the other lines of `before`.
+
+    The values are 32 hexadecimal digits, 128 bits: no shell, YAML or URL reads them otherwise.
+    """
+    kept = [line for line in before.splitlines() if line.partition("=")[0].strip() not in names]
+    lines = [*kept, *(f"{name}={secrets.token_hex(16)}" for name in names)]
+    return "\n".join(lines) + "\n"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, at no time anybody else; whole or not there."""
+    # mkstemp makes it with mode 0600.
+    handle, temporary = tempfile.mkstemp(prefix=".env.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
