@@ -25,7 +25,8 @@ ENVIRONMENTS = [
 def requirements(name: str) -> Iterator[tuple[Requirement, set[str]]]:
     """Yield each requirement of a file, with its hashes."""
     text = (ROOT / name).read_text("utf-8").replace("\\\n", " ")
-    for line in text.splitlines():
+    # Without pip's options: where the lock says to look for PyTorch's builds.
+    for line in re.sub(r"(?m)^--.*", "", text).splitlines():
         need, *hashes = line.partition("#")[0].split(" --hash=")
         if need.strip():
             yield Requirement(need), {one.strip() for one in hashes}

@@ -52,7 +52,7 @@ def pinned_requirements() -> list[tuple[str, str]]:
     pins = []
     for file in REQUIREMENTS:
         for line in (ROOT / file).read_text("utf-8").splitlines():
-            match = re.match(r"([\w.-]+)(?:\[[\w,]+\])?==([\w.]+)\s*(?:;(.*))?$", line)
+            match = re.match(r"([\w.-]+)(?:\[[\w,]+\])?==([\w.+]+)\s*(?:;(.*))?$", line)
             if match and (match[3] is None or holds(match[3])):
                 pins.append((match[1], match[2]))
     return pins

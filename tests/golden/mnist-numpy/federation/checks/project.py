@@ -27,13 +27,13 @@ def lock() -> str:
     file = ROOT / "requirements.lock"
     if not file.exists():
         raise ProjectError(f"expected {shown(file)}, found none; run: make lock")
-    locked = dict(re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==([\w.]+)", file.read_text("utf-8"), re.M))
+    locked = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==([\w.+]+)", file.read_text("utf-8"), re.M)
     shipped = (ROOT / "requirements.txt").read_text("utf-8")
     for name, pinned in pinned_requirements():
-        if f"{name}==" in shipped and locked.get(name.lower()) != pinned:
-            found = locked.get(name.lower(), "none")
+        if f"{name}==" in shipped and (name.lower(), pinned) not in locked:
+            found = dict(locked).get(name.lower(), "none")
             raise ProjectError(f"{name}: expected {pinned}, found {found}; run: make lock")
-    return f"{len(locked)} packages, as requirements.txt says"
+    return f"{len(dict(locked))} packages, as requirements.txt says"
 
 
 def manifest() -> str:
