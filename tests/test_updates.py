@@ -8,6 +8,9 @@ import release
 from baking import CONTEXT, ROOT, TASKS, bake
 from updating import HEAD, RELEASES, Template, edit, here, of_the_project
 
+# Not of the fast tier: with every release there is more to update.
+pytestmark = pytest.mark.install
+
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
