@@ -40,6 +40,24 @@ def test_a_project_tests_packages_and_trains_over_the_network(
     assert project.processes() == {}
 
 
+def stated(row: str, framework: str) -> tuple[float, float]:
+    """Return what the README's row says of a framework: before the first round, after the last."""
+    head: list[str] = []
+    for line in (ROOT / "README.md").read_text("utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[0] == "" and framework in cells:
+            head = cells
+        if cells[0].startswith(row):
+            before, after = cells[head.index(framework)].split(" → ")
+            return float(before), float(after)
+    raise AssertionError(f"README.md: expected a row '{row}', found none")
+
+
+def holds(row: str, framework: str, seed: float, last: float) -> bool:
+    """Tell whether the README's figures hold; other processors sum in another order."""
+    return (seed, last) == pytest.approx(stated(row, framework), abs=0.03)
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_four_sites_learn_to_find_fraud(
     installed: Install, framework: str, record_figure: RecordFigure
@@ -52,6 +70,8 @@ def test_four_sites_learn_to_find_fraud(
     assert rounds[-1]["average_precision"] > 20 * fraud_rate
     assert rounds[-1]["average_precision"] > 3 * seed["average_precision"]
     assert rounds[-1]["roc_auc"] > 0.85
+    figures = seed["average_precision"], rounds[-1]["average_precision"]
+    assert holds("fraud: average precision", framework, *figures)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -63,6 +83,8 @@ def test_four_sites_learn_to_read_digits(
     seed, *rounds = project.learning(rounds=10)
     record_figure(f"mnist sample, {framework}", seed, rounds[-1])
     assert rounds[-1]["accuracy"] >= 0.9
+    figures = seed["accuracy"], rounds[-1]["accuracy"]
+    assert holds("mnist, the sample's digits", framework, *figures)
 
 
 @pytest.mark.skipif(not REAL_DIGITS.exists(), reason=f"the real digits are not at {REAL_DIGITS}")
@@ -75,6 +97,8 @@ def test_four_sites_learn_to_read_the_real_mnist(
     seed, *rounds = project.learning(rounds=10)
     record_figure(f"real MNIST, {framework}", seed, rounds[-1])
     assert rounds[-1]["accuracy"] >= 0.9
+    figures = seed["accuracy"], rounds[-1]["accuracy"]
+    assert holds("mnist, 10,000 digits of the real MNIST", framework, *figures)
 
 
 def test_ones_own_table_needs_a_new_schema_and_nothing_else(
