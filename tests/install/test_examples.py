@@ -118,7 +118,7 @@ def test_the_picture_shows_what_is_printed(
     shown = lines[lines.index("$ make setup network") :]
     assert shown.pop(1).startswith("installing into .venv")
     project = installed("fraud", "numpy")
-    printed = project.shell(f"make VENV='{project.venv}' network")
+    printed = project.shell(f"make --no-print-directory VENV='{project.venv}' network")
     printed = printed.replace(str(project.venv), ".venv")
     assert [masked(line) for line in shown[1:]] == [masked(line) for line in printed.splitlines()]
 
