@@ -18,9 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 sys.path.insert(0, os.curdir)
-from steps import Site, train
-
 from model import weights
+from steps import Site, train
 
 Arrays = list[npt.NDArray[Any]]
 
