@@ -207,7 +207,9 @@ def test_each_client_sees_the_data_of_its_own_site_and_cannot_write_it(
                 "target": "/data",
                 "read_only": True,
                 "bind": {"create_host_path": False},
-            }
+            },
+            # Its own, too, and the only thing that stays: what has left the site.
+            f"ledger-{number}:/ledger",
         ]
         assert services[f"client-{number}"]["tmpfs"] == ["/tmp", "/work:mode=1777"]
 
@@ -255,16 +257,20 @@ def test_what_a_site_gets_starts_its_image_on_its_data(client: dict[str, Any]) -
     for untold in ("command", "entrypoint", "ports", "build", "networks"):
         # The image knows how to join, and `docker compose run client check` must go through.
         assert untold not in client
-    mounts = [(mount["source"], mount["target"]) for mount in client["volumes"]]
-    assert mounts == [("./client.yaml", "/config/client.yaml"), ("./data", "/data")]
-    for mount in client["volumes"]:
+    *mounts, ledger = client["volumes"]
+    assert ledger == {"type": "volume", "source": "ledger", "target": "/ledger"}
+    pairs = [(mount["source"], mount["target"]) for mount in mounts]
+    assert pairs == [("./client.yaml", "/config/client.yaml"), ("./data", "/data")]
+    for mount in mounts:
         assert mount["type"] == "bind"
         assert mount["read_only"] is True
         assert mount["bind"] == {"create_host_path": False}
     assert client["image"] == "fraud-detection:1.0"
     assert client["user"] == "10001:10001"
     assert client["tmpfs"] == ["/tmp:mode=1777", "/work:mode=1777"]
-    assert client["environment"] == {"FEDN_CLIENT_CONFIG": "/config/client.yaml"}
+    unset = "PRIVACY_NOISE", "PRIVACY_CLIP", "PRIVACY_BUDGET", "PRIVACY_DELTA", "METRICS_MINIMUM"
+    expected = {"FEDN_CLIENT_CONFIG": "/config/client.yaml", **dict.fromkeys(unset, "")}
+    assert client["environment"] == expected
     assert client["restart"] == "unless-stopped"
     assert client["healthcheck"]["test"] == ["CMD", "python", "/opt/joining/join.py", "health"]
 
@@ -277,11 +283,14 @@ def test_a_site_can_say_where_its_data_lies_and_who_may_read_it(
     assert refused.returncode != 0
     assert "expected IMAGE=name in the file .env" in refused.stderr.splitlines()[-1]
 
-    (tmp_path / ".env").write_text("IMAGE=fraud:1\nDATA=/srv/my data\nRUN_AS=1000:1000\n")
+    own = "DATA=/srv/my data\nRUN_AS=1000:1000\nPRIVACY_NOISE=4\nPRIVACY_BUDGET=3\n"
+    (tmp_path / ".env").write_text(f"IMAGE=fraud:1\n{own}")
     client = composing.services(tmp_path)["client"]
     assert client["image"] == "fraud:1"
     assert client["volumes"][1]["source"] == "/srv/my data"
     assert client["user"] == "1000:1000"
+    assert client["environment"]["PRIVACY_NOISE"] == "4"
+    assert client["environment"]["PRIVACY_BUDGET"] == "3"
 
 
 def test_the_compose_files_hold_no_answer_but_the_projects_folder_name() -> None:

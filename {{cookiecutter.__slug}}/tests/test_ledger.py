@@ -103,6 +103,33 @@ def test_it_lies_beside_the_data_or_where_the_site_says(
 
 
 @posix
+def test_a_site_is_told_its_terms_and_its_ledger_before_it_joins(
+    unpacked: Path, sites: list[Path], ledger: Ledger
+) -> None:
+    def check(**own: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "check_data.py", str(sites[0])]
+        given = {"PRIVACY_LEDGER": str(ledger.path), **own}
+        return subprocess.run(
+            command,
+            cwd=unpacked,
+            env=os.environ | given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    ledger.charge(TERMS)
+    (_, told) = check(PRIVACY_NOISE="2", PRIVACY_BUDGET="3").stdout.splitlines()
+    assert told == (
+        "privacy: noise of at least 2 times a clip of 1, epsilon up to 3 at delta 1e-05; so far 1 "
+        f"updates, epsilon {epsilon({2.0: 1}, 1e-5):.3g}: {ledger.path}"
+    )
+    wrong = check(PRIVACY_BUDGET="3")
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("error: PRIVACY_BUDGET: expected noise to go with it, found ")
+
+
+@posix
 def test_a_step_that_is_killed_before_its_update_is_written_has_counted_it(
     unpacked: Path, sites: list[Path], ledger: Ledger, tmp_path: Path
 ) -> None:

@@ -96,7 +96,7 @@ class Ledger:
         # A file of its own, because every write puts another file in the ledger's place.
         lock = self.path.with_name(f".{self.path.name}.lock")
         try:
-            file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+            file = os.open(lock, os.O_RDONLY | os.O_CREAT, 0o644)
         except OSError as error:
             hint = f"set {VARIABLE} to a file that this site can write and will keep"
             what = os.strerror(error.errno or errno.EIO)
