@@ -14,12 +14,20 @@ from pathlib import Path
 from fedn import APIClient
 
 from . import package, seed
+from .budgets import Spent
 from .processes import ONE_THREAD, Process, Processes, wait_until
 from .project import ARCHIVE, DATA, ROOT, SEED, ProjectError, by_number, shown
 from .rounds import Round, follow
 from .runs import new_folder
 from .server import LOOPBACK
-from .session import add_round_options, begin, check_round_options, finish, save
+from .session import (
+    add_round_options,
+    begin,
+    check_round_options,
+    finish,
+    finish_privacy,
+    save,
+)
 from .show import console, say, show_round
 from .sites import make_sample
 from .upload import send
@@ -78,6 +86,8 @@ def train(
         "options": {key: value for key, value in vars(options).items() if key != "command"},
     }
 
+    spent = Spent(say)
+
     def living() -> set[str]:
         report_deaths(clients, lost)
         if len(lost) == len(clients):
@@ -87,10 +97,13 @@ def train(
     try:
         with console.status(f"round 1 of {options.rounds}") as status:
             for result in follow(api, session, options.round_timeout, living, say):
+                if spent.over(result, record):
+                    break
                 results.append(result)
                 save(folder, api, results, record)
                 show_round(result, len(sites))
                 status.update(f"round {len(results) + 1} of {options.rounds}")
+        finish_privacy(folder, api, results, record, spent)
     except OSError:
         # A request that got no answer says less than the server's own end.
         if server.running():

@@ -9,6 +9,7 @@ from typing import Any
 
 from .figures import Figure, curves, curves_words, gains, gains_words, plain, shares, shares_words
 from .package import write_atomically
+from .privacy_report import has_privacy, spending, words
 from .project import ROOT, SLUG, ProjectError, shown
 from .runs import Run
 from .show import number
@@ -42,6 +43,8 @@ def write_report(runs: list[Run], path: Path) -> Path:
         if one.baselines:
             sections.append(section(f"Who gains{title}", gains(one), gains_words(one)))
         sections.append(section(f"What each site has{title}", shares(one), shares_words(one)))
+        if has_privacy(one):
+            sections.append(section(f"Differential privacy{title}", spending(one), words(one)))
         sections.append(facts(one, title))
     content = PAGE.read_text("utf-8")
     parts = {

@@ -9,20 +9,25 @@ import platform
 import shutil
 import tempfile
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import package, samples, seed, sites
 from .baselines import measure_baselines
 from .clients import Clients
+from .privacy_report import has_privacy, words
 from .project import DATA, ROOT, SEED, SLUG, ProjectError, by_number, shown
 from .report import write_report
 from .runs import Run
 from .show import say
 from .summary import show_summary, single_class_words
 from .workers import Pool
+
+if TYPE_CHECKING:
+    from model.privacy import Terms
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -67,16 +72,18 @@ def run(options: argparse.Namespace) -> None:
     digest = package.build()
     with package.imported_package() as unpacked, tempfile.TemporaryDirectory() as store:
         from model import data
+        from model.privacy import Terms
         from model.settings import Settings
 
         sent = parse_settings(options.set)
-        Settings.override(sent)
+        # No site's own terms: the environment here is not theirs.
+        terms = Terms.agreed(Settings.override(sent), {})
         clients = make_clients(options, Path(store))
         clients.save(Path(store))
         if before and before.config["archive_sha256"] != digest:
             raise ProjectError(f"{shown(before.folder)}: the package has changed since; start anew")
         run_ = before or Run.create(
-            options.name, configuration(options, digest, clients), SEED.read_bytes()
+            options.name, configuration(options, digest, clients, terms), SEED.read_bytes()
         )
         workers = min(options.workers or os.cpu_count() or 1, len(clients))
         shape = data.input_shape(), data.num_classes()
@@ -85,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
             from .simulation import Simulation
 
             try:
-                Simulation(run_, options, sent, len(clients), pool).rounds()
+                Simulation(run_, options, sent, len(clients), pool, terms).rounds()
                 if not options.no_baselines and not run_.baselines:
                     run_.add_baselines(measure_baselines(run_, sent, len(clients), pool))
             except ProjectError:
@@ -105,6 +112,8 @@ def run(options: argparse.Namespace) -> None:
                 )
                 raise
     show_summary(run_)
+    if has_privacy(run_):
+        say(words(run_))
     page = write_report([run_], run_.folder / "report.html")
     say(f"run: {shown(run_.folder)}\nreport: {shown(page)}")
     if options.mlflow:
@@ -181,7 +190,9 @@ def make_clients(options: argparse.Namespace, folder: Path) -> Clients:
     return clients
 
 
-def configuration(options: argparse.Namespace, digest: str, clients: Clients) -> dict[str, Any]:
+def configuration(
+    options: argparse.Namespace, digest: str, clients: Clients, terms: "Terms | None"
+) -> dict[str, Any]:
     """Return all that is needed to understand and to repeat a run."""
     from model import data
 
@@ -198,13 +209,14 @@ def configuration(options: argparse.Namespace, digest: str, clients: Clients) ->
         for name, value in vars(options).items()
         if name not in ("command", "resume")
     }
-    return {
+    record = {
         "options": plain,
         "archive_sha256": digest,
         "versions": versions,
         "class_counts": clients.class_counts(data.num_classes()).tolist(),
         "examples": [int(train) for train in clients.bounds[:, 1] - clients.bounds[:, 0]],
     }
+    return record | ({"privacy": asdict(terms)} if terms else {})
 
 
 def log_to_mlflow(run_: Run, uri: str) -> None:

@@ -3,17 +3,21 @@
 import argparse
 import io
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from . import package
 from .aggregation import Aggregation
+from .budgets import Ledgers, ended
 from .project import ProjectError
 from .runs import Run, Weights
 from .show import console, say
 from .workers import Failure, Pool, Worker
+
+if TYPE_CHECKING:
+    from model.privacy import Terms
 
 
 class Simulation:
@@ -26,6 +30,7 @@ class Simulation:
         sent: dict[str, Any],
         clients: int,
         pool: Pool,
+        terms: "Terms | None" = None,
     ) -> None:
         self.run = run
         self.options = options
@@ -35,6 +40,7 @@ class Simulation:
         self.aggregation = Aggregation(
             options.aggregator, options.server_optimizer, options.server_learning_rate
         )
+        self.ledgers = Ledgers(terms, clients, options.seed, say)
         # Which clients are slow does not change over the rounds.
         random = np.random.default_rng([options.seed, 1])
         self.slow = set(random.permutation(clients)[: round(options.slow * clients)].tolist())
@@ -48,13 +54,19 @@ class Simulation:
             *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
         ) as progress:
             task = progress.add_task("rounds", total=total, completed=len(self.run.lines) - 1)
-            while len(self.run.lines) <= total and not self.out_of_patience():
+            while (
+                len(self.run.lines) <= total
+                and not self.out_of_patience()
+                and not self.ledgers.used_up(self.run.lines)
+            ):
                 weights = self.round(len(self.run.lines), weights)
                 value = self.run.series(self.run.metric)[-1]
                 words = f"{self.run.metric} {'-' if value is None else f'{value:.4f}'}"
                 progress.update(task, advance=1, description=words)
                 if not console.is_terminal:
                     say(f"round {len(self.run.lines) - 1} of {total}: {words}")
+        if self.ledgers.used_up(self.run.lines):
+            say(ended(self.clients, len(self.run.lines) - 1))
 
     def start(self) -> Weights:
         """Return the weights to go on from: the seed model's, or those of the checkpoint."""
@@ -79,7 +91,8 @@ class Simulation:
         fates = random.random((self.clients, 2))
         dropped = [c for c in chosen if fates[c, 0] < self.options.dropout]
         late = [c for c in chosen if c in self.slow and fates[c, 1] < 0.5 and c not in dropped]
-        training = [c for c in chosen if c not in dropped and c not in late]
+        away = {*dropped, *late, *self.ledgers.exhausted(self.run.lines)}
+        training = [c for c in chosen if c not in away]
 
         calls = [(client, weights, self.sent) for client in training]
         together = max(1, len(calls) // (2 * self.pool.workers))
@@ -90,7 +103,8 @@ class Simulation:
                 failed[client] = result.cause
                 say(f"round {number}: client {client + 1} failed: {result.cause}")
             else:
-                updates.append(result)
+                sent, examples = result
+                updates.append((self.ledgers.protect(weights, sent, number, client), examples))
         if failed and self.options.on_error == "stop":
             raise ProjectError(
                 f"{len(failed)} of {len(training)} clients failed; --on-error skip goes on without"
@@ -99,6 +113,7 @@ class Simulation:
         new = self.aggregation.combine(weights, updates) if updates else weights
         size = sum(array.nbytes for array in weights)
         who = {"clients": chosen, "dropped": dropped, "late": late, "failed": failed}
+        who |= self.ledgers.entry(self.run.lines, chosen)
         self.keep(number, new, who | {"bytes": size * (len(chosen) + len(updates))}, started)
         return new
 

@@ -1,18 +1,21 @@
 """What the entry points do: train, validate and predict, from a model file to an output file."""
 
 import gc
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model import data, metrics, weights
 from model.dataset import Dataset, Part
 from model.errors import PackageError
 from model.files import atomic_write, dump_json, read_json_object, sidecar
+from model.ledger import Ledger, ledger_path
+from model.privacy import Terms, noised
 from model.seeding import training_seed
 from model.settings import Settings
-from model.site import data_path, state
+from model.site import data_path, metrics_minimum, state
 
 if TYPE_CHECKING:
     from model.classifier import Classifier
@@ -57,26 +60,48 @@ def train(model_in: Path, model_out: Path, site: Site) -> None:
     """Read MODEL_IN, learn from the site's training examples, write MODEL_OUT.
 
     Settings that the server sends lie in MODEL_IN-metadata. MODEL_OUT-metadata tells the
-    server how many examples the update stands for.
+    server how many examples the update stands for, and under differential privacy by which
+    terms it came and what they have added up to.
     """
     sent = sidecar(model_in)
     settings = Settings.override(read_json_object(sent) if sent.exists() else {})
+    terms, ledger = Terms.agreed(settings, os.environ), Ledger(ledger_path())
     dataset, classifier = site.dataset("train"), site.classifier()
     received = weights.load(model_in, like=classifier.get_weights())
-    classifier.set_weights(received)
-    seed = training_seed(settings.seed, received, [dataset.features, dataset.labels])
-    classifier.fit(dataset, settings, seed)
+    update = received
+    told: dict[str, Any] = {"num_examples": len(dataset)}
+    if terms is None or terms.allow(ledger.read()):
+        classifier.set_weights(received)
+        seed = training_seed(settings.seed, received, [dataset.features, dataset.labels])
+        classifier.fit(dataset, settings, seed)
+        update = classifier.get_weights()
+        weights.check(update, like=received, where="the trained model")
+    if terms:
+        # On disk before the update is: see ledger.py.
+        told["privacy"] = ledger.charge(terms)
+        if told["privacy"]["exhausted"]:
+            # FEDn's client would end with a step that fails, and an average needs an example.
+            update, told["num_examples"] = received, 1
+            print(f"privacy: the budget is used up, the model goes back as it came: {ledger.path}")
+        else:
+            update = noised(received, update, terms)
 
     with atomic_write(model_out) as model, atomic_write(sidecar(model_out)) as metadata:
-        weights.save(model, classifier.get_weights(), like=received)
-        metadata.write(dump_json({"num_examples": len(dataset)}))
+        weights.save(model, update, like=received)
+        metadata.write(dump_json(told))
 
 
 def validate(model_in: Path, validation_json: Path, site: Site) -> None:
-    """Read MODEL_IN and write its metrics on the site's held-out examples as strict JSON."""
+    """Read MODEL_IN and write its metrics on the site's held-out examples as strict JSON.
+
+    There are none where a site has too few of them: each would show in the metrics.
+    """
+    minimum = metrics_minimum()
     dataset, classifier = site.dataset("test"), site.classifier()
     classifier.set_weights(weights.load(model_in, like=classifier.get_weights()))
-    measured = metrics.evaluate(dataset.labels, classifier.predict(dataset.features))
+    measured: dict[str, float] = {}
+    if len(dataset) >= minimum:
+        measured = metrics.evaluate(dataset.labels, classifier.predict(dataset.features))
 
     with atomic_write(validation_json) as file:
         file.write(dump_json({**measured, "num_examples": len(dataset)}))

@@ -8,11 +8,14 @@ from typing import Any
 
 from fedn import APIClient
 
+from .budgets import Told, told
 from .controller import listed
 from .project import ProjectError
 
 # Seconds between two looks at the network, and those that FEDn may take beyond a round's timeout.
 POLL, GRACE = 0.5, 60
+# So often it is looked again for what a site that is alive has not told yet.
+LOOKS = 10
 
 Metrics = dict[str, float | None]
 
@@ -27,10 +30,16 @@ class Round:
     updates: int = 0
     seconds: float = 0.0
     sites: dict[str, Metrics] = field(default_factory=dict)
+    # What the sites' updates say of their privacy, and whether all had used up their budgets:
+    # then the round changed nothing.
+    privacy: dict[str, Told] = field(default_factory=dict)
+    used_up: bool = False
 
     def mean(self) -> Metrics:
         """Return each metric's mean over the sites that have it, weighted by their examples."""
-        names = [name for name in next(iter(self.sites.values()), {}) if name != "num_examples"]
+        # Not every site has them: few held-out examples keep theirs.
+        names = {name: None for metrics in self.sites.values() for name in metrics}
+        names.pop("num_examples", None)
         means: Metrics = {}
         for name in names:
             pairs = [
@@ -56,7 +65,7 @@ def follow(
     it raises when nothing can go on. say: tells the person what is late, and who is missing.
     Raises `ProjectError` when the session stops moving.
     """
-    reported, late = 0, 0
+    reported, late, looks = 0, 0, 0
     moved = time.monotonic()
     while True:
         alive = living()
@@ -65,23 +74,29 @@ def follow(
         while reported < len(rounds) and _is_over(rounds[reported]):
             entry = rounds[reported]
             result = _result(api, session, entry, number=reported + 1)
+            _add_privacy(result, _senders(api, session, entry))
             waited = time.monotonic() - moved
             unheard = alive - set(result.sites) if result.finished else set()
+            # A site tells of its update after it, and a round may end in between.
+            untold = alive - set(result.privacy) if result.used_up else set()
             superseded = reported + 1 < len(rounds) and _is_over(rounds[reported + 1])
             if unheard and not superseded and waited < timeout:
+                break
+            if untold and looks < LOOKS:
+                looks += 1
                 break
             if unheard:
                 say(f"round {result.number}: no validation from {', '.join(sorted(unheard))}")
             yield result
-            reported += 1
+            reported, looks = reported + 1, 0
             moved = time.monotonic()
         if finished and reported == len(rounds):
             return
         waited = time.monotonic() - moved
         if waited > timeout and late <= reported:
             late = reported + 1
-            sent = _senders(api, session, rounds[reported]) if reported < len(rounds) else set()
-            missing = ", ".join(sorted(alive - sent)) or "nobody"
+            sent = _senders(api, session, rounds[reported]) if reported < len(rounds) else {}
+            missing = ", ".join(sorted(alive - set(sent))) or "nobody"
             say(f"round {late} is over its {timeout:g} s; still missing: {missing}")
         if waited > timeout + GRACE:
             raise ProjectError(
@@ -122,12 +137,20 @@ def _result(api: APIClient, session: str, entry: dict[str, Any], number: int) ->
     )
 
 
-def _senders(api: APIClient, session: str, entry: dict[str, Any]) -> set[str]:
-    """Return the sites whose update in a round has come: it names the model it started from."""
+def _senders(api: APIClient, session: str, entry: dict[str, Any]) -> dict[str, Told]:
+    """Return the sites whose update in a round has come, and what it says of its privacy.
+
+    An update names the model it started from.
+    """
     model = entry["round_config"]["model_id"]
     return {
-        status["sender"]["name"]
+        status["sender"]["name"]: told(status)
         for status in listed(api.get_statuses(session_id=session))
         if status["status"] == "Model update completed."
         and json.loads(status["data"])["modelId"] == model
     }
+
+
+def _add_privacy(result: Round, senders: dict[str, Told]) -> None:
+    result.privacy = {name: one for name, one in sorted(senders.items()) if one}
+    result.used_up = bool(senders) and all(one.get("exhausted") for one in senders.values())

@@ -9,6 +9,7 @@ from typing import Any
 from fedn import APIClient
 
 from . import controller, package
+from .budgets import Spent
 from .controller import HELPER, listed
 from .project import SLUG, ProjectError, shown
 from .rounds import Round, follow
@@ -160,6 +161,7 @@ def watch(api: APIClient, session: str, options: argparse.Namespace) -> None:
     record = {"session": session, "archive_sha256": controller.package_checksum(api)}
     results: list[Round] = []
     sites = len(controller.online_sites(api))
+    spent = Spent(say)
 
     def online() -> set[str]:
         return set(controller.online_sites(api))
@@ -167,9 +169,13 @@ def watch(api: APIClient, session: str, options: argparse.Namespace) -> None:
     try:
         with console.status("waiting for the first round"):
             for result in follow(api, session, timeout, online, say):
+                if spent.over(result, record):
+                    say("the session's other rounds will change nothing")
+                    break
                 results.append(result)
                 save(folder, api, results, record)
                 show_round(result, sites)
+        finish_privacy(folder, api, results, record, spent)
     except BaseException:
         say(
             "the session goes on by itself; to follow it again: python -m federation session "
@@ -179,7 +185,7 @@ def watch(api: APIClient, session: str, options: argparse.Namespace) -> None:
     finally:
         finish(folder, results, sites)
     failed = sum(not result.finished for result in results)
-    if failed or not results:
+    if failed or not (results or "ended" in record):
         raise ProjectError(f"{failed} of {len(results)} rounds failed; see the controller's log")
 
 
@@ -191,6 +197,16 @@ def finish(folder: Path, results: list[Round], sites: int) -> None:
             say(f"{name}: {shown(folder / name)}")
     if not any(folder.iterdir()):
         folder.rmdir()
+
+
+def finish_privacy(
+    folder: Path, api: APIClient, results: list[Round], record: dict[str, Any], spent: Spent
+) -> None:
+    """Say what the sites' updates have told, and keep in metrics.json why a session ended early."""
+    if words := spent.summary():
+        say(words)
+    if "ended" in record and results:
+        save(folder, api, results, record)
 
 
 def save(folder: Path, api: APIClient, results: list[Round], record: dict[str, Any]) -> None:

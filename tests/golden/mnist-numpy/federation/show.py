@@ -26,7 +26,7 @@ def show_table(results: "list[Round]", sites: int) -> None:
     """Print all rounds as a table."""
     if not results:
         return
-    names = next((list(result.mean()) for result in results if result.finished), [])
+    names = list(dict.fromkeys(name for result in results for name in result.mean()))
     table = Table("round", "sites", *(name.replace("_", " ") for name in names), "seconds")
     for result in results:
         metrics = [number(result.mean().get(name)) for name in names]

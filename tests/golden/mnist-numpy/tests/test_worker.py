@@ -116,3 +116,27 @@ def test_data_that_changed_on_disk_is_read_again(client: Client, sites: list[Pat
     assert after != before
     assert client.socket() == client.started
     assert after == client.alone("train", "one.npz")
+
+
+def test_updates_with_noise_are_counted_whoever_does_the_step(
+    client: Client, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger.json"
+    own = {"PRIVACY_NOISE": "2", "PRIVACY_BUDGET": "4", "PRIVACY_LEDGER": str(ledger)}
+
+    def train(**more: str) -> tuple[bool, int]:
+        told = client.step("train", "one.npz", **own, **more)["out-metadata"]
+        privacy = json.loads(told)["privacy"]
+        return privacy["exhausted"], privacy["updates"]
+
+    # The worker knows nothing of these terms: the step works alone, and leaves one that does.
+    assert train() == (False, 1)
+    deadline = time.monotonic() + 60
+    while client.socket() in ([], client.started) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    knowing = client.socket()
+    assert train() == (False, 2)
+    assert train(RESIDENT_WORKER="off") == (False, 3)
+    assert train() == (True, 3)
+    assert client.socket() == knowing
+    assert json.loads(ledger.read_text("utf-8"))["updates"] == {"2.0": 3}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Any
 
 from .errors import PackageError
@@ -21,9 +22,22 @@ class Settings:
     balance_classes: bool = True
     # Repeats a run exactly. The step's own seed is derived from it (see seeding.py).
     seed: int = 0
+    # Differential privacy, see privacy.py. Standard deviation of the noise on an update, in units
+    # of the clip; 0: none, and the update goes as it is.
+    noise: float = 0.0
+    # The longest change of the weights that a noised update may stand for.
+    clip: float = 1.0
+    # The epsilon that a site may spend on all its updates: then it sends no more.
+    budget: float = 8.0
+    # Of that epsilon: the chance in which it does not hold.
+    delta: float = 1e-5
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate"):
+        if not 0 <= self.noise < inf:
+            raise PackageError(f"setting 'noise': expected 0 or more, found {self.noise!r}")
+        if not self.delta < 1:
+            raise PackageError(f"setting 'delta': expected below 1, found {self.delta!r}")
+        for name in ("epochs", "batch_size", "learning_rate", "clip", "budget", "delta"):
             if not getattr(self, name) > 0:
                 raise PackageError(
                     f"setting '{name}': expected a number above 0, found {getattr(self, name)!r}"

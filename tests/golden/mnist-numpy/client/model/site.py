@@ -10,7 +10,8 @@ from .errors import PackageError
 # Where the data lies when FEDN_DATA_PATH is not set: the first sample site of the project,
 # seen from the compute package.
 DEFAULT_PATH = "../data/site-1"
-
+# Held-out examples below which a site's metrics stay with it, when METRICS_MINIMUM is not set.
+DEFAULT_MINIMUM = 10
 
 # Seconds within which a file may change twice without a trace: some file systems count so.
 TICK = 2.0
@@ -19,6 +20,17 @@ TICK = 2.0
 def data_path() -> Path:
     """Return where the site's data lies: FEDN_DATA_PATH, or else the project's first sample."""
     return Path(os.environ.get("FEDN_DATA_PATH") or DEFAULT_PATH)
+
+
+def metrics_minimum() -> int:
+    """Return below how many held-out examples the site sends no metrics: METRICS_MINIMUM.
+
+    Raises `PackageError` when that is no whole number of 0 or more.
+    """
+    text = os.environ.get("METRICS_MINIMUM") or str(DEFAULT_MINIMUM)
+    if not text.isdecimal():
+        raise PackageError(f"METRICS_MINIMUM: expected a number of examples, found '{text}'")
+    return int(text)
 
 
 def state(path: Path) -> tuple[tuple[object, ...], ...] | None:
