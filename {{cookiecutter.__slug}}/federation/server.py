@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from .hooks import Hooks
 from .project import by_number
 from .tokens import SECRET
 
@@ -112,6 +113,7 @@ def serve(ready: Path, setup: Setup) -> None:
 
     handler = combiner.round_handler.update_handler
     handler.waitforit = _then_in_order(handler.waitforit, handler.model_updates)
+    Hooks(combiner.round_handler).install()
 
     temporary = ready.with_suffix(".tmp")
     ports = {"api_port": api.server_port, "combiner_port": combiner_port}
