@@ -37,8 +37,8 @@ def mean(updates: list[Weights], examples: list[int]) -> Weights:
     """Return the mean weighted by examples.
 
     McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data",
-    2017, algorithm 1. Summed up as FEDn's fedavg does it, so that both agree to the last bit. A single bad client
-    can move it anywhere.
+    2017, algorithm 1. Summed up as FEDn's fedavg does it, so that both agree to the last bit. A
+    single bad client can move it anywhere.
     """
     combined, total = updates[0], examples[0]
     for update, number in zip(updates[1:], examples[1:], strict=True):
@@ -59,7 +59,8 @@ def median(updates: list[Weights]) -> Weights:
 def trimmed_mean(updates: list[Weights], trim: int) -> Weights:
     """Return the coordinate-wise mean without the `trim` lowest and the `trim` highest values.
 
-    It stands against as many bad ones: Yin et al., 2018, definition 2. Raises `ValueError` unless more than twice as many updates as `trim` are there.
+    It stands against as many bad ones: Yin et al., 2018, definition 2. Raises `ValueError` unless
+    there are more than twice as many updates as `trim`.
     """
     if not 0 <= 2 * trim < len(updates):
         raise ValueError(f"expected more than {2 * trim} updates, found {len(updates)}")
@@ -72,8 +73,8 @@ def krum_order(updates: list[Weights], bad: int) -> list[int]:
     """Return the updates' positions by the scores of Krum, the nearest to its neighbours first.
 
     Blanchard et al., "Machine Learning with Adversaries: Byzantine Tolerant Gradient Descent",
-    2017. A score is the sum of squared distances to the n - bad - 2 nearest others. Raises `ValueError`
-    unless n is 2 * bad + 3 or more. Takes time and memory by the square of n, times the weights.
+    2017. A score is the sum of squared distances to the n - bad - 2 nearest others; all of them
+    take time by the square of n. Raises `ValueError` unless n is 2 * bad + 3 or more.
     """
     number = len(updates)
     if bad < 0 or number < 2 * bad + 3:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from .hooks import Hooks
 from .project import by_number
 from .tokens import SECRET
 
@@ -64,6 +63,8 @@ def serve(ready: Path, setup: Setup) -> None:
     from fedn.network.storage.s3.repository import Repository
     from moto.server import ThreadedMotoServer
     from werkzeug.serving import make_server
+
+    from .hooks import Hooks
 
     storage = ThreadedMotoServer(ip_address=LOOPBACK, port=0, verbose=False)
     storage.start()
