@@ -9,6 +9,7 @@ from typing import Any
 from fedn import APIClient
 
 from .controller import listed
+from .hooks import standing_of
 from .project import ProjectError
 
 # Seconds between two looks at the network, and those that FEDn may take beyond a round's timeout.
@@ -27,6 +28,8 @@ class Round:
     updates: int = 0
     seconds: float = 0.0
     sites: dict[str, Metrics] = field(default_factory=dict)
+    # Who was refused, clipped or passed over; see settling.py. Known of an embedded network only.
+    standing: dict[str, Any] = field(default_factory=dict)
 
     def mean(self) -> Metrics:
         """Return each metric's mean over the sites that have it, weighted by their examples."""
@@ -104,8 +107,9 @@ def _is_over(entry: dict[str, Any]) -> bool:
 
 
 def _result(api: APIClient, session: str, entry: dict[str, Any], number: int) -> Round:
+    standing = standing_of(entry)
     if entry["status"] != "Finished":
-        return Round(number, finished=False)
+        return Round(number, finished=False, standing=standing)
     combined = entry["combiners"][0]
     parent = entry["round_config"]["model_id"]
     models = listed(api.get_models(session_id=session))
@@ -119,6 +123,7 @@ def _result(api: APIClient, session: str, entry: dict[str, Any], number: int) ->
         updates=combined["data"]["aggregation_time"]["nr_aggregated_models"],
         seconds=combined["time_exec_training"],
         sites={v["sender"]["name"]: json.loads(v["data"]) for v in validations},
+        standing=standing,
     )
 
 
