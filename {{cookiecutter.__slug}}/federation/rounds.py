@@ -10,6 +10,7 @@ from fedn import APIClient
 
 from .budgets import Told, told
 from .controller import listed
+from .hooks import standing_of
 from .project import ProjectError
 
 # Seconds between two looks at the network, and those that FEDn may take beyond a round's timeout.
@@ -34,6 +35,8 @@ class Round:
     # then the round changed nothing.
     privacy: dict[str, Told] = field(default_factory=dict)
     used_up: bool = False
+    # Who was refused, clipped or passed over; see settling.py. Known of an embedded network only.
+    standing: dict[str, Any] = field(default_factory=dict)
 
     def mean(self) -> Metrics:
         """Return each metric's mean over the sites that have it, weighted by their examples."""
@@ -119,8 +122,9 @@ def _is_over(entry: dict[str, Any]) -> bool:
 
 
 def _result(api: APIClient, session: str, entry: dict[str, Any], number: int) -> Round:
+    standing = standing_of(entry)
     if entry["status"] != "Finished":
-        return Round(number, finished=False)
+        return Round(number, finished=False, standing=standing)
     combined = entry["combiners"][0]
     parent = entry["round_config"]["model_id"]
     models = listed(api.get_models(session_id=session))
@@ -134,6 +138,7 @@ def _result(api: APIClient, session: str, entry: dict[str, Any], number: int) ->
         updates=combined["data"]["aggregation_time"]["nr_aggregated_models"],
         seconds=combined["time_exec_training"],
         sites={v["sender"]["name"]: json.loads(v["data"]) for v in validations},
+        standing=standing,
     )
 
 

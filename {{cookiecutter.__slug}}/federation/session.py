@@ -8,7 +8,7 @@ from typing import Any
 
 from fedn import APIClient
 
-from . import controller, package
+from . import controller, functions, package
 from .budgets import Spent
 from .controller import HELPER, listed
 from .project import SLUG, ProjectError, shown
@@ -55,10 +55,11 @@ def add_round_options(parser: argparse.ArgumentParser) -> None:
     add("--rounds", type=int, default=3, metavar="N", help="how many rounds (default 3)")
     add(
         "--aggregator",
-        choices=("fedavg", "fedopt"),
+        choices=functions.AGGREGATORS,
         default="fedavg",
-        help="how FEDn combines the sites' updates (default fedavg)",
+        help="how the sites' updates are combined (default fedavg)",
     )
+    functions.add_options(parser)
     add(
         "--server-optimizer",
         choices=("adam", "yogi", "adagrad"),
@@ -75,8 +76,12 @@ def add_round_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_round_options(options: argparse.Namespace) -> None:
-    """Raise `ProjectError` for the first option that makes no sense."""
+def check_round_options(options: argparse.Namespace, sites: int | None = None) -> None:
+    """Raise `ProjectError` for the first option that makes no sense.
+
+    sites: how many can take part, where that is known.
+    """
+    functions.check(options, sites)
     if options.rounds < 1:
         raise ProjectError(f"--rounds: expected 1 or more, found {options.rounds}")
     if not options.server_learning_rate > 0:
@@ -121,6 +126,7 @@ def start(api: APIClient, options: argparse.Namespace) -> None:
             f"--sites: expected at least {options.sites} online, found {len(sites)}{names}; invite "
             "more: python -m federation invite"
         )
+    check_round_options(options, len(sites))
     say(f"sites online: {', '.join(sites)}")
     session = begin(api, options, model, options.sites)
     say(f"session: {session}, from model {model}")
@@ -136,10 +142,17 @@ def begin(api: APIClient, options: argparse.Namespace, model: str | None, sites:
         "serveropt": options.server_optimizer,
         "learning_rate": options.server_learning_rate,
     }
+    defence = functions.settings(options)
     answer = api.start_session(
         name=SLUG,
-        aggregator=options.aggregator,
-        aggregator_kwargs=fedopt if options.aggregator == "fedopt" else None,
+        aggregator="fedopt" if defence else options.aggregator,
+        # With a defence, FEDn's own aggregators must not step in for it: see `NO_AGGREGATOR`.
+        aggregator_kwargs=functions.NO_AGGREGATOR
+        if defence
+        else fedopt
+        if options.aggregator == "fedopt"
+        else None,
+        server_functions=functions.text(defence),
         model_id=model,
         rounds=options.rounds,
         round_timeout=options.round_timeout,

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from . import standing
+
 if TYPE_CHECKING:
     # Importing it takes a second, because it imports FEDn.
     from .rounds import Round
@@ -13,7 +15,9 @@ console = Console(highlight=False)
 
 
 def show_round(result: "Round", sites: int) -> None:
-    """Print one round as a line."""
+    """Print one round as a line, after those about the sites that were not as they should be."""
+    for line in standing.complaints(result.standing, str):
+        say(f"round {result.number}: {line}")
     if not result.finished:
         say(f"round {result.number}: failed, FEDn got no usable update")
         return

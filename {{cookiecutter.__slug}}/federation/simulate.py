@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import package, samples, seed, sites
+from . import attacks, functions, package, samples, seed, sites
 from .baselines import measure_baselines
 from .clients import Clients
 from .privacy_report import has_privacy, words
@@ -38,7 +38,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--participation", type=float, default=1.0, help="share of clients a round (default 1)")
     add("--data", action="store_true", help="take data/site-* as they are, a client each")
     sites.add_data_options(parser, method="dirichlet")
-    add("--aggregator", choices=("fedavg", "fedopt"), default="fedavg", help="(default fedavg)")
+    add("--aggregator", choices=functions.AGGREGATORS, default="fedavg", help="(default fedavg)")
+    functions.add_options(parser)
+    attacks.add_options(parser)
     add("--server-optimizer", choices=("adam", "yogi", "adagrad"), default="adam", help="of fedopt")
     add("--server-learning-rate", type=float, default=0.01, help="of fedopt (default 0.01)")
     add(
@@ -61,7 +63,11 @@ def run(options: argparse.Namespace) -> None:
     """Run the rounds and the baselines; leave a folder with metrics, models and a page."""
     before = Run.read(options.resume) if options.resume else None
     if before:
-        kept = before.config["options"] | {"resume": options.resume, "workers": options.workers}
+        kept = (
+            vars(options)
+            | before.config["options"]
+            | {"resume": options.resume, "workers": options.workers}
+        )
         options = argparse.Namespace(**kept)
         options.source = options.source and Path(options.source)
     else:
@@ -79,6 +85,10 @@ def run(options: argparse.Namespace) -> None:
         # No site's own terms: the environment here is not theirs.
         terms = Terms.agreed(Settings.override(sent), {})
         clients = make_clients(options, Path(store))
+        functions.check(options, max(1, round(options.participation * len(clients))))
+        if options.attack == "label-flip":
+            bad = attacks.attackers(options, len(clients))
+            attacks.flip_labels(clients, bad, data.num_classes())
         clients.save(Path(store))
         if before and before.config["archive_sha256"] != digest:
             raise ProjectError(f"{shown(before.folder)}: the package has changed since; start anew")
@@ -149,6 +159,8 @@ def check(options: argparse.Namespace) -> None:
         raise ProjectError("--mlflow: not installed here; try: pip install mlflow-skinny==3.17.2")
     if not options.server_learning_rate > 0:
         raise ProjectError("--server-learning-rate: expected a number above 0")
+    functions.check(options)
+    attacks.check(options)
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def run(options: argparse.Namespace) -> None:
     """Run the rounds; print them as they come, then a table; save the model and the metrics."""
     check_round_options(options)
     sites = find_sites(options.sites)
+    check_round_options(options, len(sites))
     package.build()
     if not SEED.exists():
         seed.make(options.seed)

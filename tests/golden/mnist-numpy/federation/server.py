@@ -64,6 +64,8 @@ def serve(ready: Path, setup: Setup) -> None:
     from moto.server import ThreadedMotoServer
     from werkzeug.serving import make_server
 
+    from .hooks import Hooks
+
     storage = ThreadedMotoServer(ip_address=LOOPBACK, port=0, verbose=False)
     storage.start()
     _, storage_port = storage.get_host_and_port()
@@ -112,6 +114,7 @@ def serve(ready: Path, setup: Setup) -> None:
 
     handler = combiner.round_handler.update_handler
     handler.waitforit = _then_in_order(handler.waitforit, handler.model_updates)
+    Hooks(combiner.round_handler).install()
 
     temporary = ready.with_suffix(".tmp")
     ports = {"api_port": api.server_port, "combiner_port": combiner_port}

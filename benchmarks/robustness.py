@@ -1,0 +1,140 @@
+"""Measure what bad clients do to a model, under each attack and each defence.
+
+    .venv/bin/python -B benchmarks/robustness.py --frameworks numpy sklearn --attacks all
+
+Generates the project for handwritten digits, spreads them unevenly over clients (Dirichlet, 0.5)
+and simulates; prints tables in Markdown, which benchmarks/ROBUSTNESS.md holds. Environments are
+those of the tests, below build/venvs. Results are kept in build/bench/robustness.json, so that a
+run that was stopped goes on; remove the file to measure anew.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from baking import FRAMEWORKS, ROOT, bake
+from installing import Installed
+
+KEPT = ROOT / "build" / "bench" / "robustness.json"
+ATTACKS = ("sign-flip", "scale", "random", "constant", "nan", "label-flip")
+SHARES = (0.1, 0.2, 0.4)
+DEFENCES = {
+    "fedavg": [],
+    "norm bound": ["--norm-bound", "1"],
+    "median": ["--aggregator", "median"],
+    "trimmed mean": ["--aggregator", "trimmed-mean"],
+    "Krum": ["--aggregator", "krum"],
+    "multi-Krum": ["--aggregator", "multi-krum"],
+}
+# Frameworks that start and train more slowly get fewer clients and rounds.
+SIZES = {"keras": (10, 8), "pytorch": (10, 8)}
+USUAL = (20, 20)
+
+
+class Case(argparse.Namespace):
+    """One simulation."""
+
+    framework: str
+    attack: str | None
+    share: float
+    defence: str
+
+    def key(self) -> str:
+        """Return what its result is kept under."""
+        return f"{self.framework} {self.attack} {self.share} {self.defence}"
+
+    def options(self) -> list[str]:
+        """Return the options of `simulate`."""
+        clients, rounds = SIZES.get(self.framework, USUAL)
+        text = f"--clients {clients} --rounds {rounds} --partition dirichlet --alpha 0.5"
+        options = [*text.split(), "--no-baselines", "--on-error", "skip", "--workers", "1"]
+        if self.attack:
+            options += ["--attack", self.attack, "--attackers", str(self.share)]
+        if self.defence in ("trimmed mean", "Krum", "multi-Krum"):
+            options += ["--tolerate", str(max(self.share, 0.2))]
+        return options + DEFENCES[self.defence]
+
+
+def measure(project: Installed, case: Case) -> float | None:
+    """Return the last round's accuracy on all held-out digits; None when the run ended early."""
+    name = case.key().replace(" ", "-")
+    result = project.attempt("simulate", "--name", name, *case.options())
+    if result.returncode:
+        print(f"{name}: {result.stderr.strip()}", file=sys.stderr)
+        return None
+    (folder,) = (project.folder / "runs").glob(f"*-{name}")
+    lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
+    return float(json.loads(lines[-1])["global"]["accuracy"])
+
+
+def cases(frameworks: list[str], attacks: list[str]) -> list[Case]:
+    """Return all that is to be measured."""
+    return [
+        Case(framework=framework, attack=attack, share=share, defence=defence)
+        for framework in frameworks
+        for attack, share in [
+            (None, 0.0),
+            *((attack, share) for attack in attacks for share in shares(framework)),
+        ]
+        for defence in DEFENCES
+    ]
+
+
+def shares(framework: str) -> tuple[float, ...]:
+    """Return the shares of bad clients that are tried."""
+    return (0.2,) if framework in SIZES else SHARES
+
+
+def tables(frameworks: list[str], attacks: list[str], known: dict[str, float | None]) -> str:
+    """Return a table per framework: a row per attack and share, a column per defence."""
+    parts = []
+    for framework in frameworks:
+        clients, rounds = SIZES.get(framework, USUAL)
+        parts += [f"\n### {framework}: {clients} clients, {rounds} rounds\n"]
+        parts += ["| attack | bad clients | " + " | ".join(DEFENCES) + " |"]
+        parts += ["|---|---:|" + "---:|" * len(DEFENCES)]
+        rows: list[tuple[str | None, float]] = [(None, 0.0)]
+        rows += [(attack, share) for attack in attacks for share in shares(framework)]
+        for attack, share in rows:
+            found = [
+                known.get(Case(framework=framework, attack=attack, share=share, defence=d).key())
+                for d in DEFENCES
+            ]
+            figures = " | ".join("-" if value is None else f"{value:.3f}" for value in found)
+            parts.append(f"| {attack or 'none'} | {100 * share:.0f} % | {figures} |")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Measure what is not known yet, and print all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=["numpy"])
+    parser.add_argument("--attacks", nargs="+", choices=(*ATTACKS, "all"), default=["sign-flip"])
+    options = parser.parse_args()
+    attacks = list(ATTACKS) if "all" in options.attacks else options.attacks
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    known = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
+    with tempfile.TemporaryDirectory() as folder:
+        for framework in options.frameworks:
+            wanted = [c for c in cases([framework], attacks) if c.key() not in known]
+            if not wanted:
+                continue
+            project = Installed(
+                bake(Path(folder) / framework, task="mnist", framework=framework), framework
+            )
+            project.federation("seed")
+            # Each simulation keeps one processor busy.
+            with ThreadPoolExecutor(2) as pool:
+                results = pool.map(measure, [project] * len(wanted), wanted)
+                for case, value in zip(wanted, results, strict=True):
+                    known[case.key()] = value
+                    KEPT.write_text(json.dumps(known, indent=1), encoding="utf-8")
+    print(tables(options.frameworks, attacks, known))
+
+
+if __name__ == "__main__":
+    main()

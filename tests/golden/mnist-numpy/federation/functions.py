@@ -1,0 +1,126 @@
+"""How a defence runs on FEDn: as server functions, a text that a session carries with it.
+
+FEDn's combiner has its service for server functions run the text (`fedn hooks start`). The text
+holds guard.py, defences.py and settling.py as they are here, so that there is one place for them.
+The embedded network reads the settings in its first line and runs no code that it was sent.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from .defences import ROBUST, bad_clients, needed
+from .project import ProjectError
+
+# FEDn's own, which run as its plug-ins, and those of defences.py.
+AGGREGATORS = ("fedavg", "fedopt", *ROBUST)
+# In a session with a defence, what FEDn falls back to when the text cannot run: its fedopt refuses
+# these parameters, and the round fails. Else it would go on with a plain average, and say nothing.
+NO_AGGREGATOR = {"serveropt": "adam", "learning_rate": "a defence was asked for"}
+
+MARK = "# defence: "
+SOURCES = ("guard.py", "defences.py", "settling.py")
+# What a combiner of FEDn starts with. Sent when no defence is asked for, because it would keep
+# that of the session before.
+NOTHING = "class ServerFunctions(ServerFunctionsBase):\n    pass\n"
+
+TEXT = """%(mark)s%(settings)s
+class ServerFunctions(ServerFunctionsBase):
+    SETTINGS = %(literal)r
+    SOURCE = r'''%(source)s'''
+
+    def __init__(self):
+        # A namespace of its own: functions of this text would not find each other in FEDn's.
+        self.tools = {"__name__": "defence"}
+        exec(self.SOURCE, self.tools)
+
+    def aggregate(self, previous_global, client_updates):
+        arrived = {name: (update[0], update[-1]) for name, update in client_updates.items()}
+        model, standing = self.tools["settle"](previous_global, arrived, self.SETTINGS, None)
+        print(f"defence: {len(arrived)} updates; {standing}")
+        return previous_global if model is None else model
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what is done against bad clients, beside the aggregator."""
+    add = parser.add_argument
+    add(
+        "--norm-bound",
+        type=float,
+        metavar="X",
+        help="shorten updates that differ by more than X from the model (default: none)",
+    )
+    add(
+        "--tolerate",
+        type=float,
+        metavar="N",
+        help=f"bad clients that {', '.join(ROBUST[1:])} stand, or their share (default 0.2)",
+    )
+
+
+def check(options: argparse.Namespace, updates: int | None = None) -> None:
+    """Raise `ProjectError` for the first option that makes no sense.
+
+    updates: how many a round can bring, where that is known.
+    """
+    bound, tolerate = options.norm_bound, options.tolerate
+    if bound is not None and not (bound > 0 and math.isfinite(bound)):
+        raise ProjectError(f"--norm-bound: expected a number above 0, found {bound:g}")
+    if bound is not None and options.aggregator == "fedopt":
+        raise ProjectError("--norm-bound: goes with every aggregator but fedopt")
+    if tolerate is None:
+        tolerate = 0.2
+    elif options.aggregator not in ROBUST[1:]:
+        raise ProjectError(f"--tolerate: goes with --aggregator {', '.join(ROBUST[1:])}")
+    if not (0 <= tolerate < 0.5 or (tolerate >= 1 and tolerate == round(tolerate))):
+        raise ProjectError(
+            f"--tolerate: expected a number of clients, or a share below 0.5, found {tolerate:g}"
+        )
+    if updates is None:
+        return
+    bad = bad_clients(updates, tolerate)
+    if updates < (least := needed(options.aggregator, bad)):
+        raise ProjectError(
+            f"--aggregator {options.aggregator}: expected {least} clients or more in a round to "
+            f"tolerate {bad} bad ones, found {updates}; see --tolerate"
+        )
+
+
+def settings(options: argparse.Namespace) -> dict[str, Any] | None:
+    """Return what `settling.defend` goes by; None when nothing is to be defended."""
+    if options.aggregator not in ROBUST and options.norm_bound is None:
+        return None
+    return {
+        "aggregator": options.aggregator,
+        "norm_bound": options.norm_bound,
+        "tolerate": 0.2 if options.tolerate is None else options.tolerate,
+    }
+
+
+def text(defence: dict[str, Any] | None) -> str:
+    """Return the server functions that carry out a defence, or that do nothing for None."""
+    if defence is None:
+        return NOTHING
+    parts = [Path(__file__).with_name(name).read_text("utf-8") for name in SOURCES]
+    lines = [line for part in parts for line in part.splitlines() if not line.startswith("from .")]
+    return TEXT % {
+        "mark": MARK,
+        "settings": json.dumps(defence),
+        "literal": defence,
+        "source": "\n".join(lines),
+    }
+
+
+def read(functions: str) -> dict[str, Any] | None:
+    """Return the settings in the first line of `text`; None where there are none."""
+    first = functions.partition("\n")[0]
+    if not first.startswith(MARK):
+        return None
+    known = json.loads(first.removeprefix(MARK))
+    rule, bound, tolerate = (known.get(n) for n in ("aggregator", "norm_bound", "tolerate"))
+    if rule not in ("fedavg", *ROBUST) or not isinstance(tolerate, float | int):
+        raise ValueError(f"no defence: {first}")
+    return {"aggregator": rule, "norm_bound": bound, "tolerate": tolerate}
