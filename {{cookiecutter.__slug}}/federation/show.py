@@ -23,7 +23,9 @@ def show_round(result: "Round", sites: int) -> None:
         return
     metrics = "  ".join(f"{name} {number(value)}" for name, value in result.mean().items())
     updates = f"{result.updates} of {sites} sites"
-    say(f"round {result.number}: {updates}  {metrics}  ({result.seconds:.1f} s)")
+    say(
+        f"round {result.number}: {updates}  {metrics or 'metrics withheld'}  ({result.seconds:.1f} s)"
+    )
 
 
 def show_table(results: "list[Round]", sites: int) -> None:
