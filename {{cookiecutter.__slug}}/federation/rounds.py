@@ -11,14 +11,13 @@ from fedn import APIClient
 from .budgets import Told, told
 from .controller import listed
 from .hooks import standing_of
-from .project import ProjectError
+from .project import ProjectError, one_line
+from .records import Metrics, RecordError, sent_metrics
 
 # Seconds between two looks at the network, and those that FEDn may take beyond a round's timeout.
 POLL, GRACE = 0.5, 60
 # So often it is looked again for what a site that is alive has not told yet.
 LOOKS = 10
-
-Metrics = dict[str, float | None]
 
 
 @dataclass
@@ -31,6 +30,8 @@ class Round:
     updates: int = 0
     seconds: float = 0.0
     sites: dict[str, Metrics] = field(default_factory=dict)
+    # What is wrong with the metrics that a site sent; it has none in `sites` then.
+    unusable: dict[str, str] = field(default_factory=dict)
     # What the sites' updates say of their privacy, and whether all had used up their budgets:
     # then the round changed nothing.
     privacy: dict[str, Told] = field(default_factory=dict)
@@ -90,6 +91,8 @@ def follow(
                 break
             if unheard:
                 say(f"round {result.number}: no validation from {', '.join(sorted(unheard))}")
+            for site, cause in result.unusable.items():
+                say(f"round {result.number}: the validation of {site} is left out: {cause}")
             yield result
             reported, looks = reported + 1, 0
             moved = time.monotonic()
@@ -131,13 +134,22 @@ def _result(api: APIClient, session: str, entry: dict[str, Any], number: int) ->
     model = next(model["model_id"] for model in models if model["parent_model"] == parent)
     # Filtered here: the client's filters have names that the server does not know.
     validations = [v for v in listed(api.get_validations()) if v["model_id"] == model]
+    sites: dict[str, Metrics] = {}
+    unusable = {}
+    for validation in validations:
+        name = one_line(validation["sender"]["name"])
+        try:
+            sites[name] = sent_metrics(validation["data"])
+        except RecordError as error:
+            sites[name], unusable[name] = {}, one_line(str(error))
     return Round(
         number,
         finished=True,
         model_id=model,
         updates=combined["data"]["aggregation_time"]["nr_aggregated_models"],
         seconds=combined["time_exec_training"],
-        sites={v["sender"]["name"]: json.loads(v["data"]) for v in validations},
+        sites=sites,
+        unusable=unusable,
         standing=standing,
     )
 
@@ -149,13 +161,20 @@ def _senders(api: APIClient, session: str, entry: dict[str, Any]) -> dict[str, T
     """
     model = entry["round_config"]["model_id"]
     return {
-        status["sender"]["name"]: told(status)
+        one_line(status["sender"]["name"]): told(status)
         for status in listed(api.get_statuses(session_id=session))
-        if status["status"] == "Model update completed."
-        and json.loads(status["data"])["modelId"] == model
+        if status["status"] == "Model update completed." and _trained_from(status["data"]) == model
     }
 
 
 def _add_privacy(result: Round, senders: dict[str, Told]) -> None:
     result.privacy = {name: one for name, one in sorted(senders.items()) if one}
     result.used_up = bool(senders) and all(one.get("exhausted") for one in senders.values())
+
+
+def _trained_from(text: str) -> Any:
+    """Return the model that a site says its update started from; None where it says none."""
+    try:
+        return json.loads(text)["modelId"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None

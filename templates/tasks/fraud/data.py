@@ -16,11 +16,32 @@ from .schema import Field, Schema
 from .site import data_file
 
 SCHEMA = Schema.read(Path(__file__).with_name("schema.json"))
-READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
-    # As text, so that a cell that is no number can be shown as it stands in the file.
-    ".csv": lambda path: pl.read_csv(path, infer_schema=False),
-    ".parquet": lambda path: pl.read_parquet(path),
-}
+# Bytes of a CSV's header, and cells of a Parquet file: a few kilobytes can claim, and even hold,
+# what fills any memory. Raise it where a site does have more.
+LONGEST_HEADER = 1 << 20
+MOST_CELLS = 1_000_000_000
+
+
+def read_csv(path: Path) -> pl.DataFrame:
+    """Read all as text, so that a cell that is no number can be shown as it stands in the file."""
+    with path.open("rb") as file:
+        if len(file.readline(LONGEST_HEADER)) == LONGEST_HEADER:
+            raise PackageError(f"{path}: expected a header of up to {LONGEST_HEADER:,} bytes")
+    return pl.read_csv(path, infer_schema=False, glob=False)
+
+
+def read_parquet(path: Path) -> pl.DataFrame:
+    """Read a table whose size, by its metadata, is one that a site can have."""
+    scanned = pl.scan_parquet(path, glob=False)
+    rows, columns = scanned.select(pl.len()).collect().item(), len(scanned.collect_schema())
+    if rows * columns > MOST_CELLS:
+        raise PackageError(
+            f"{path}: expected up to {MOST_CELLS:,} cells, found {rows:,} rows of {columns:,}"
+        )
+    return scanned.collect()
+
+
+READERS: dict[str, Callable[[Path], pl.DataFrame]] = {".csv": read_csv, ".parquet": read_parquet}
 
 
 def input_shape() -> tuple[int, ...]:
@@ -42,9 +63,13 @@ def load(part: Part, path: Path | None = None) -> Dataset:
     """
     file = data_file(path, suffixes=READERS)
     table = read_table(file)
-    columns = [encode(file, field, table[field.name]) for field in SCHEMA.features]
+    try:
+        columns = [encode(file, field, table[field.name]) for field in SCHEMA.features]
+        labels = encode(file, SCHEMA.label, table[SCHEMA.label.name]).argmax(axis=1)
+    except pl.exceptions.PolarsError as error:
+        cause = str(error).splitlines()[0]
+        raise PackageError(f"{file}: expected cells that are text or numbers: {cause}") from None
     features = np.concatenate(columns, axis=1)
-    labels = encode(file, SCHEMA.label, table[SCHEMA.label.name]).argmax(axis=1)
     if len(np.unique(labels)) < 2:
         raise PackageError(
             f"{file}: column '{SCHEMA.label.name}': expected at least two classes, "
@@ -60,8 +85,9 @@ def read_table(file: Path) -> pl.DataFrame:
     """Read a table that has rows and just the columns of the schema, in any order."""
     try:
         table = READERS[file.suffix](file)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        cause = str(error).splitlines()[0]
+    # Polars panics, in its words, at bytes that it had not thought of.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        cause = next(iter(str(error).splitlines()), "nothing that can be read")
         raise PackageError(f"{file}: expected a table, found: {cause}") from None
     expected = {field.name for field in (*SCHEMA.features, SCHEMA.label)}
     missing = sorted(expected - set(table.columns))
@@ -109,7 +135,10 @@ def encode(file: Path, field: Field, column: pl.Series) -> Array:
     if field.type != "number":
         refuse_where(values != np.round(values), field.rule)
     refuse_where((values < field.minimum) | (values > field.maximum), field.rule)
-    return ((values - field.center) / field.spread).astype(np.float32)[:, np.newaxis]
+    with np.errstate(over="ignore"):
+        scaled = ((values - field.center) / field.spread).astype(np.float32)
+    refuse_where(~np.isfinite(scaled), "a number that float32 can hold when scaled")
+    return scaled[:, np.newaxis]
 
 
 def _quoted(names: list[str]) -> str:

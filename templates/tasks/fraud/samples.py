@@ -18,6 +18,9 @@ from .project import CLIENT, ProjectError, shown
 FILE_NAME = "transactions.csv"
 EXAMPLES = 40_000
 
+# Of a table of one's own: a few kilobytes of Parquet can hold what fills any memory.
+MOST_CELLS = 1_000_000_000
+
 REGIONS = np.array(["north", "east", "south", "west"])
 # The first days only fill the customers' and terminals' histories; they are not handed out.
 WARM_UP_DAYS, DAYS = 14, 60
@@ -103,16 +106,24 @@ def read_table(path: Path) -> pl.DataFrame:
 
     The package reads files for itself, in model/data.py: it ships, and these tools do not.
     """
-    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
-        ".csv": lambda file: pl.read_csv(file, infer_schema=False),
-        ".parquet": lambda file: pl.read_parquet(file),
+    readers: dict[str, Callable[[Path], pl.LazyFrame]] = {
+        ".csv": lambda file: pl.scan_csv(file, infer_schema=False, glob=False),
+        ".parquet": lambda file: pl.scan_parquet(file, glob=False),
     }
     if not path.is_file() or path.suffix not in readers:
         raise ProjectError(f"{path}: expected a .csv or .parquet file, found none")
     try:
-        table = readers[path.suffix](path)
-    except pl.exceptions.PolarsError as error:
-        raise ProjectError(f"{path}: {str(error).splitlines()[0]}") from None
+        scanned = readers[path.suffix](path)
+        rows, columns = scanned.select(pl.len()).collect().item(), len(scanned.collect_schema())
+        if rows * columns > MOST_CELLS:
+            raise ProjectError(
+                f"{path}: expected up to {MOST_CELLS:,} cells, found {rows:,} rows of {columns:,}"
+            )
+        table = scanned.collect()
+    # Polars panics, in its words, at bytes that it had not thought of.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        cause = next(iter(str(error).splitlines()), "nothing that can be read")
+        raise ProjectError(f"{path}: expected a table, found: {cause}") from None
     if table.height == 0:
         raise ProjectError(f"{path}: expected rows, found none below the header")
     return table
