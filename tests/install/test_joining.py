@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.install, pytest.mark.skipif(bool(MISSING), reason=MISS
 
 INVITED = {
     *(".env", "JOIN.md", "client.yaml", "compose.yaml", "data", "fraud-detection.tgz"),
-    *("join.py", "requirements.lock"),
+    *("join.py", "requirements.lock", "verify.py"),
 }
 
 

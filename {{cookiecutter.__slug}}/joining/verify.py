@@ -1,0 +1,155 @@
+"""Who signed a package: checked before anything of it is unpacked.
+
+A signature has minisign's format (https://jedisct1.github.io/minisign/, "Signature format"), so
+that everybody can check it with another tool: minisign -Vm FILE -P KEY. It is one of Ed25519
+(RFC 8032) on the file's BLAKE2b-512, and another on the first one and the trusted comment, which
+says of what project the package is, and its version: slug=NAME version=TIME sha256=SUM.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+import re
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+# Ed25519 on the file's hash; the older "Ed", on the file itself, is taken from nobody.
+PREHASHED = b"ED"
+KEY = b"Ed"
+TRUSTED = "trusted comment: "
+# The time of signing, in UTC: later ones sort after earlier ones.
+VERSION = re.compile(r"\d{8}T\d{6}Z")
+MAX_SIZE = 10_000
+
+
+class SignatureError(Exception):
+    """A signature that does not hold; the message is one line without the file's name."""
+
+
+def public_key(text: str) -> tuple[bytes, bytes]:
+    """Return the number, 8 bytes, and the key, 32 bytes, of a public key as minisign writes it.
+
+    text: the key itself, or the file with it. Raises `SignatureError` when it is none.
+    """
+    lines = text.split("\n") if len(text) < MAX_SIZE else []
+    raw = decode(next((line for line in reversed(lines) if line.strip()), ""))
+    if len(raw) != 42 or raw[:2] != KEY:
+        raise SignatureError("expected a public key as minisign writes it, RW..., found none")
+    return raw[2:10], raw[10:]
+
+
+def verify(content: bytes, signature: str, key: str) -> dict[str, str]:
+    """Return what the trusted comment says, by name, if the signature is of this content.
+
+    content: the signed file. signature: the text of the .minisig file. key: the public key.
+    Raises `SignatureError` that says what does not hold.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    number, point = public_key(key)
+    lines = signature.split("\n") if len(signature) < MAX_SIZE else []
+    if len(lines) < 4 or not lines[2].startswith(TRUSTED):
+        raise SignatureError("expected a signature as minisign writes it, four lines, found none")
+    first, second = decode(lines[1]), decode(lines[3])
+    if len(first) != 74 or first[:2] != PREHASHED or len(second) != 64:
+        raise SignatureError("expected a prehashed signature as minisign writes it, found another")
+    if first[2:10] != number:
+        raise SignatureError(
+            f"expected the signature of the key {name_of(number)}, found that of "
+            f"{name_of(first[2:10])}"
+        )
+    comment = lines[2].removeprefix(TRUSTED)
+    try:
+        verifier = Ed25519PublicKey.from_public_bytes(point)
+        verifier.verify(first[10:], hashlib.blake2b(content).digest())
+        verifier.verify(second, first[10:] + comment.encode("utf-8", "surrogatepass"))
+    except (InvalidSignature, ValueError):
+        raise SignatureError(
+            f"the signature is not of this content, or not made with the key {name_of(number)}"
+        ) from None
+    return dict(word.split("=", 1) for word in comment.split() if "=" in word)
+
+
+def name_of(number: bytes) -> str:
+    """Return a key's number as minisign shows it: 16 hexadecimal digits."""
+    return number[::-1].hex().upper()
+
+
+def check(content: bytes, slug: str, settings: dict[str, Any], state: Path) -> dict[str, str]:
+    """Return the key and the version of a package that may run here; nothing if none is asked for.
+
+    content: the archive. slug: the project that it must be of. settings: what client.yaml says,
+    with `signing_key` and `package_signature`. state: the file of `remember`. The key that was
+    good once is the only one that is good from then on, and no version may follow a later one.
+    Raises `SignatureError` with the reason why it must not run.
+    """
+    before = recall(state)
+    key, signature = settings.get("signing_key"), settings.get("package_signature")
+    if not key and not before:
+        return {}
+    if not key or not signature:
+        raise SignatureError(
+            "expected signing_key and package_signature in client.yaml, found one of them or none"
+        )
+    key = base64.b64encode(KEY + b"".join(public_key(str(key)))).decode()
+    if before.get("key", key) != key:
+        raise SignatureError(
+            f"expected the key {before['key']}, which signed what ran here before, found {key}; if "
+            f"the initiator confirms the new key, not by the same way, remove {state}"
+        )
+    said = verify(content, str(signature), key)
+    if said.get("sha256") != hashlib.sha256(content).hexdigest():
+        raise SignatureError("expected the comment to name the package's SHA-256, found another")
+    if said.get("slug") != slug:
+        raise SignatureError(f"expected a package of {slug}, found one of {said.get('slug')}")
+    version = said.get("version", "")
+    if not VERSION.fullmatch(version):
+        raise SignatureError(f"expected a version such as 20261124T205013Z, found '{version}'")
+    if version < before.get("version", ""):
+        raise SignatureError(
+            f"expected version {before['version']}, which ran here, or a later one, found "
+            f"{version}; ask the initiator for the newest invitation"
+        )
+    return {"key": key, "version": version}
+
+
+def recall(state: Path) -> dict[str, str]:
+    """Return the key and the version that ran here last; nothing if none did."""
+    try:
+        before = json.loads(state.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        before = None
+    if not isinstance(before, dict) or not all(
+        isinstance(before.get(name), str) for name in ("key", "version")
+    ):
+        # To go on as if nothing had run here would let an older version in.
+        raise SignatureError(f"expected the last version in {state}, found something else")
+    return before
+
+
+def remember(state: Path, found: dict[str, str]) -> None:
+    """Keep the key and the version of a package that runs here. Raises `OSError`."""
+    state.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{state.name}.", dir=state.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(found, file)
+        os.replace(temporary, state)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)  # noqa: PTH108, beside os.replace
+
+
+def decode(text: str) -> bytes:
+    """Return the bytes of a line of base64; none if it is not."""
+    try:
+        return base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
