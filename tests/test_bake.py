@@ -31,20 +31,20 @@ client/validate.py client/worker.py compose.yaml deploy/nginx.conf federation/__
 federation/__main__.py federation/aggregation.py federation/baselines.py federation/check_data.py
 federation/checks/__init__.py federation/checks/machine.py federation/checks/network.py
 federation/checks/project.py federation/clients.py federation/contract.py federation/controller.py
-federation/doctor.py federation/figures.py federation/invite.py federation/leaks.py federation/licenses.py
-federation/network.py
-federation/package.py federation/partition.py federation/processes.py federation/project.json
-federation/project.py federation/report.html federation/report.py federation/rounds.py
-federation/runs.py federation/samples.py federation/sbom.py federation/schema.py federation/secrets.py
-federation/seed.py federation/serve.py federation/server.py federation/session.py federation/show.py
-federation/signing.py federation/simulate.py federation/simulation.py federation/sites.py federation/summary.py
+federation/doctor.py federation/figures.py federation/invite.py federation/leaks.py
+federation/licenses.py federation/network.py federation/package.py federation/partition.py
+federation/processes.py federation/project.json federation/project.py federation/report.html
+federation/report.py federation/rounds.py federation/runs.py federation/samples.py
+federation/sbom.py federation/schema.py federation/secrets.py federation/seed.py federation/serve.py
+federation/server.py federation/session.py federation/show.py federation/signing.py
+federation/simulate.py federation/simulation.py federation/sites.py federation/summary.py
 federation/tokens.py federation/upload.py federation/workers.py fraud-detection.tar.gz
-joining/JOIN.md joining/compose.yaml joining/join.py
-joining/verify.py pyproject.toml SECURITY.md requirements-dev.txt
-requirements-fedn.txt requirements.lock requirements.txt tests/conftest.py tests/test_aggregation.py
-tests/test_classifier.py tests/test_contract.py tests/test_data.py tests/test_entry_points.py
-tests/test_learning.py tests/test_lock.py tests/test_metrics.py tests/test_package.py
-tests/test_partition.py tests/test_settings.py tests/test_weights.py tests/test_worker.py
+joining/JOIN.md joining/compose.yaml joining/join.py joining/verify.py pyproject.toml SECURITY.md
+requirements-dev.txt requirements-fedn.txt requirements.lock requirements.txt tests/conftest.py
+tests/test_aggregation.py tests/test_classifier.py tests/test_contract.py tests/test_data.py
+tests/test_entry_points.py tests/test_learning.py tests/test_lock.py tests/test_metrics.py
+tests/test_package.py tests/test_partition.py tests/test_settings.py tests/test_weights.py
+tests/test_worker.py
 """.split()
 FILES_OF_TASK = {"fraud": [], "mnist": ["federation/digits.npz"]}
 
@@ -78,7 +78,8 @@ def test_every_file_parses_and_holds_no_template_code(baked: Path) -> None:
 def test_the_makefile_lists_its_verbs(baked: Path) -> None:
     shown = subprocess.run(["make", "-C", baked], capture_output=True, text=True, check=True)
     verbs = [line.split()[1] for line in shown.stdout.splitlines() if line.startswith("make ")]
-    expected = "help setup lock test lint package reproduce seed sites simulate network image clean"
+    expected = "help setup lock test lint audit leaks package reproduce seed sites simulate "
+    expected += "network image clean"
     assert verbs == expected.split()
 
 

@@ -17,7 +17,7 @@ FORMS = {
         rb"|PuTTY-User-Key-File-\d"
         rb"|AGE-SECRET-KEY-1[0-9A-Z]{58}"
         # minisign's, as signing.py writes it: 158 bytes that begin with "Ed", 0, 0, "B2".
-        rb"|RWQAAEIy[0-9A-Za-z+/]{204}"
+        rb"|RWQAAEIy[0-9A-Za-z+/]{200}"
     ),
     "an AWS access key": rb"\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b",
     "a Google API key or token": rb"\bAIza[\w-]{35}\b|\bya29\.[\w-]{20,}|\bGOCSPX-[\w-]{28}\b",

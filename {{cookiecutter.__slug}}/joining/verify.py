@@ -1,4 +1,7 @@
-"""Who signed a package: checked before anything of it is unpacked.
+"""Which package may run here: checked before anything of it is unpacked.
+
+Its checksum is the invitation's, and where the initiator signs, so is its signature; its version
+is none that is older than what ran here before.
 
 A signature has minisign's format (https://jedisct1.github.io/minisign/, "Signature format"), so
 that everybody can check it with another tool: minisign -Vm FILE -P KEY. It is one of Ed25519
@@ -9,10 +12,14 @@ says of what project the package is, and its version: slug=NAME version=TIME sha
 import base64
 import binascii
 import hashlib
+import io
 import json
 import os
 import re
+import sys
+import tarfile
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +31,8 @@ TRUSTED = "trusted comment: "
 # The time of signing, in UTC: later ones sort after earlier ones.
 VERSION = re.compile(r"\d{8}T\d{6}Z")
 MAX_SIZE = 10_000
+# Files of root certificates that a site may name in its environment.
+ROOTS = "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 
 
 class SignatureError(Exception):
@@ -122,9 +131,9 @@ def recall(state: Path) -> dict[str, str]:
     """Return the key and the version that ran here last; nothing if none did."""
     try:
         before = json.loads(state.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except ValueError:
+    except (OSError, ValueError):
         before = None
     if not isinstance(before, dict) or not all(
         isinstance(before.get(name), str) for name in ("key", "version")
@@ -135,16 +144,110 @@ def recall(state: Path) -> dict[str, str]:
 
 
 def remember(state: Path, found: dict[str, str]) -> None:
-    """Keep the key and the version of a package that runs here. Raises `OSError`."""
-    state.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{state.name}.", dir=state.parent)
+    """Keep the key and the version of a package that runs here.
+
+    Where that cannot be, say so: an older package will not be noticed.
+    """
+    temporary = None
     try:
+        state.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{state.name}.", dir=state.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(found, file)
         os.replace(temporary, state)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)  # noqa: PTH108, beside os.replace
+    except OSError as error:
+        with suppress(OSError):
+            Path(temporary or state.with_suffix(".none")).unlink()
+        told = f"warning: {state}: {error.strerror}; an older package than this one will not be"
+        print(f"{told} refused", file=sys.stderr)
+
+
+def state_file(slug: str, settings: dict[str, Any]) -> Path:
+    """Return where the version is kept that ran last, which outlasts an invitation."""
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    name = re.sub(r"[^\w.-]", "_", f"{slug}.{settings.get('name')}.json")
+    return Path(os.environ.get("SITE_STATE") or Path(home, "fedn-sites"), name).absolute()
+
+
+def unpack(archive: Path, settings: dict[str, Any], folder: Path) -> tuple[str, dict[str, str]]:
+    """Unpack an archive that may run here, or exit with the reason why it must not.
+
+    settings: what client.yaml says; empty where there is none. Returns the SHA-256, and the key and
+    the version that `remember` keeps.
+    """
+    # The bytes and not the file, which somebody could change after it was verified.
+    content = archive.read_bytes()
+    own = hashlib.sha256(content).hexdigest()
+    if settings.get("package_checksum") not in (None, own):
+        sys.exit(
+            f"error: {archive}: expected SHA-256 {settings['package_checksum']}, found {own}; "
+            "ask the initiator for an image or a package of this invitation"
+        )
+    try:
+        found = check(content, archive.stem, settings, state_file(archive.stem, settings))
+    except SignatureError as error:
+        sys.exit(f"error: {archive}: {error}; nothing of it was unpacked")
+    with tarfile.open(fileobj=io.BytesIO(content)) as members:
+        # Without it, a link in an archive could lead out of the folder.
+        members.extraction_filter = getattr(tarfile, "data_filter", None)
+        members.extractall(folder)  # noqa: S202, it was verified
+    return own, found
+
+
+def prepare(archive: Path, settings: dict[str, Any], folder: Path) -> None:
+    """Unpack an archive to where `fedn client start --local-package`, run in `folder`, finds it.
+
+    Exits with one line if it must not run here, or if the controller hands out another one.
+    """
+    own, found = unpack(archive, settings, folder / "client")
+    if found:
+        remember(state_file(archive.stem, settings), found)
+    same_as_served(settings, own)
+
+
+def same_as_served(settings: dict[str, Any], own: str) -> None:
+    """Exit if the controller hands out another package; wait while it has none yet.
+
+    own: the SHA-256 of what runs here. Whatever else the controller answers is left to FEDn's
+    client, which tells it in its log.
+    """
+    import requests
+
+    url = str(settings["api_url"])
+    if "://" not in url:
+        # As FEDn completes it.
+        url = f"http{'' if 'localhost' in url or '127.0.0.1' in url else 's'}://{url}"
+    url += f":{settings['api_port']}" if settings.get("api_port") else ""
+    scheme = os.environ.get("FEDN_AUTH_SCHEME", "Bearer")
+    places = url, os.environ.get("FEDN_CUSTOM_URL_PREFIX", ""), "api/v1/packages/checksum"
+    told = False
+    while True:
+        try:
+            answer = requests.get(
+                "/".join(filter(None, places)),
+                headers={"Authorization": f"{scheme} {settings.get('token')}"},
+                verify=os.environ.get("FEDN_CONNECT_API_SECURE", "true").lower() == "true",
+                timeout=10,
+            )
+            served = answer.json()["checksum"]
+        except (requests.RequestException, ValueError, KeyError, TypeError):
+            return
+        if answer.ok and served != own:
+            sys.exit(
+                f"error: {settings['api_url']} hands out another package than the one that you "
+                f"were invited to run (SHA-256 {own}); nothing of it was run; tell the initiator"
+            )
+        if answer.status_code != 404:
+            return
+        if not told:
+            print(f"{settings['api_url']} has no package yet; waiting for it", flush=True)
+            told = True
+        time.sleep(3)
+
+
+def named_files() -> dict[str, str]:
+    """Return what names a file from here, for a process that runs in another folder."""
+    return {name: str(Path(os.environ[name]).resolve()) for name in ROOTS if os.environ.get(name)}
 
 
 def decode(text: str) -> bytes:
