@@ -1,6 +1,6 @@
 # `make` alone lists the verbs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-image fast lint format lock golden properties mutate bench release clean
+.PHONY: help setup demo test test-image fast lint format lock golden properties mutate bench release audit leaks clean
 
 # FEDn stops at Python 3.12. Name another one with: make demo PYTHON=/path/to/python
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -10,6 +10,10 @@ RUN := .venv/bin/python
 DEMO := build/demo
 # The configuration by name, because the one of the generated project lies nearer to its files;
 # no caches, because cookiecutter would take them for parts of the template.
+# As in the projects.
+AUDIT ?= --strict
+LEAKS := --disable-plugin KeywordDetector --disable-plugin HexHighEntropyString \
+	--disable-plugin Base64HighEntropyString
 RUFF := --config pyproject.toml --no-cache
 
 help: ## list the verbs
@@ -49,6 +53,15 @@ lint: setup ## check style and types
 format: setup ## mend style
 	$(RUN) -m ruff check --fix $(RUFF) .
 	$(RUN) -m ruff format $(RUFF) .
+
+audit: setup ## look for known vulnerabilities in what the projects' locks install
+	@set -e; names=$$(mktemp); trap 'rm -f "$$names"' EXIT; for lock in templates/locks/*.lock; do \
+		echo "$$lock"; sed -E 's/\+cpu//; /^ +--hash/d; /^--/d; s/ *\\$$//' "$$lock" > "$$names"; \
+		$(RUN) -m pip_audit --progress-spinner off --disable-pip --no-deps -r "$$names" $(AUDIT); \
+	done
+
+leaks: setup ## look for keys and tokens in what git holds
+	@git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook $(LEAKS)
 
 lock: setup ## renew the projects' requirements.lock (newer versions: make lock UPGRADE=--upgrade)
 	$(RUN) -B tools/lock.py $(UPGRADE)

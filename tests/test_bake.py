@@ -21,33 +21,34 @@ else:
 
 FILES = """
 .dockerignore .editorconfig .gitattributes .github/dependabot.yml .github/workflows/ci.yml
-.gitignore .pre-commit-config.yaml Dockerfile LICENSE Makefile README.md client/.fednignore
-client/.scaleoutignore client/check_data.py client/entry.py client/fedn.yaml client/handover.py
-client/model/__init__.py client/model/classifier.py client/model/data.py client/model/dataset.py
-client/model/errors.py client/model/files.py client/model/ledger.py client/model/metrics.py
-client/model/privacy.py client/model/schema.json client/model/schema.py client/model/seeding.py
-client/model/settings.py client/model/site.py client/model/weights.py client/predict.py
-client/scaleout.yaml client/steps.py client/train.py client/validate.py client/worker.py
-compose.yaml deploy/nginx.conf federation/__init__.py federation/__main__.py
+.gitignore .pre-commit-config.yaml Dockerfile LICENSE Makefile README.md SECURITY.md
+client/.fednignore client/.scaleoutignore client/check_data.py client/entry.py client/fedn.yaml
+client/handover.py client/model/__init__.py client/model/classifier.py client/model/data.py
+client/model/dataset.py client/model/errors.py client/model/files.py client/model/ledger.py
+client/model/metrics.py client/model/privacy.py client/model/schema.json client/model/schema.py
+client/model/seeding.py client/model/settings.py client/model/site.py client/model/weights.py
+client/predict.py client/scaleout.yaml client/steps.py client/train.py client/validate.py
+client/worker.py compose.yaml deploy/nginx.conf federation/__init__.py federation/__main__.py
 federation/aggregation.py federation/attacks.py federation/baselines.py federation/budgets.py
 federation/check_data.py federation/checks/__init__.py federation/checks/machine.py
 federation/checks/network.py federation/checks/project.py federation/clients.py
 federation/contract.py federation/controller.py federation/defences.py federation/doctor.py
 federation/figures.py federation/functions.py federation/guard.py federation/hooks.py
-federation/invite.py federation/network.py federation/package.py federation/partition.py
-federation/privacy_report.py federation/processes.py federation/project.json federation/project.py
-federation/report.html federation/report.py federation/rounds.py federation/runs.py
-federation/samples.py federation/schema.py federation/secrets.py federation/seed.py
-federation/serve.py federation/server.py federation/session.py federation/settling.py
-federation/show.py federation/simulate.py federation/simulation.py federation/sites.py
+federation/invite.py federation/leaks.py federation/licenses.py federation/network.py
+federation/package.py federation/partition.py federation/privacy_report.py federation/processes.py
+federation/project.json federation/project.py federation/report.html federation/report.py
+federation/rounds.py federation/runs.py federation/samples.py federation/sbom.py
+federation/schema.py federation/secrets.py federation/seed.py federation/serve.py
+federation/server.py federation/session.py federation/settling.py federation/show.py
+federation/signing.py federation/simulate.py federation/simulation.py federation/sites.py
 federation/standing.py federation/summary.py federation/tokens.py federation/upload.py
 federation/workers.py fraud-detection.tar.gz joining/JOIN.md joining/compose.yaml joining/join.py
-pyproject.toml requirements-dev.txt requirements-fedn.txt requirements.lock requirements.txt
-tests/conftest.py tests/test_aggregation.py tests/test_classifier.py tests/test_contract.py
-tests/test_data.py tests/test_defences.py tests/test_entry_points.py tests/test_learning.py
-tests/test_ledger.py tests/test_lock.py tests/test_metrics.py tests/test_package.py
-tests/test_partition.py tests/test_privacy.py tests/test_settings.py tests/test_weights.py
-tests/test_worker.py
+joining/verify.py pyproject.toml requirements-dev.txt requirements-fedn.txt requirements.lock
+requirements.txt tests/conftest.py tests/test_aggregation.py tests/test_classifier.py
+tests/test_contract.py tests/test_data.py tests/test_defences.py tests/test_entry_points.py
+tests/test_learning.py tests/test_ledger.py tests/test_lock.py tests/test_metrics.py
+tests/test_package.py tests/test_partition.py tests/test_privacy.py tests/test_settings.py
+tests/test_weights.py tests/test_worker.py
 """.split()
 FILES_OF_TASK = {"fraud": [], "mnist": ["federation/digits.npz"]}
 
@@ -81,7 +82,8 @@ def test_every_file_parses_and_holds_no_template_code(baked: Path) -> None:
 def test_the_makefile_lists_its_verbs(baked: Path) -> None:
     shown = subprocess.run(["make", "-C", baked], capture_output=True, text=True, check=True)
     verbs = [line.split()[1] for line in shown.stdout.splitlines() if line.startswith("make ")]
-    expected = "help setup lock test lint package reproduce seed sites simulate network image clean"
+    expected = "help setup lock test lint audit leaks package reproduce seed sites simulate "
+    expected += "network image clean"
     assert verbs == expected.split()
 
 

@@ -72,7 +72,10 @@ def test_every_action_has_one_commit_and_says_its_version(project: Any) -> None:
 def test_the_projects_workflow_runs_verbs_of_its_makefile_and_nothing_else(project: Any) -> None:
     folder = project("fraud", "numpy")
     commands = [step["run"] for step in steps(folder) if "run" in step]
-    assert commands == ["make setup", "make lint", "make test", "make reproduce"]
+    assert commands == [
+        *("make setup", "make lint", "make test", "make leaks", "make audit"),
+        "make reproduce",
+    ]
     assert {command.removeprefix("make ") for command in commands} <= verbs(folder)
 
 

@@ -128,7 +128,11 @@ def test_nothing_comes_on_top_of_python_but_the_environment_the_package_and_join
     # Where the settings of pip were mounted: empty files.
     mounted = {name for name in changed if name.startswith("etc/") and after[name][0] == 0}
     rest = changed - environment - byte_code - accounts - mounted
-    assert rest == {"opt/joining/join.py", "opt/joining/fraud-detection.tgz"}
+    assert rest == {
+        "opt/joining/join.py",
+        "opt/joining/verify.py",
+        "opt/joining/fraud-detection.tgz",
+    }
     for name in rest | (accounts & changed):
         assert PLANTED.encode() not in (image.root / name).read_bytes()
 

