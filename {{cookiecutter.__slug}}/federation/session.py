@@ -2,13 +2,15 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import requests
 from fedn import APIClient
 
-from . import controller, package
+from . import controller, package, resume
 from .controller import HELPER, listed
 from .project import SLUG, ProjectError, shown
 from .rounds import Round, follow
@@ -39,6 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                 help="start with at least N (default 1)",
             )
             action.add_argument("--model", metavar="ID", help="to start from (default: the newest)")
+            resume.add_option(action)
         if name == "watch":
             action.add_argument("session", nargs="?", help="its id (default: the newest)")
         if name == "download":
@@ -112,6 +115,9 @@ def start(api: APIClient, options: argparse.Namespace) -> None:
             f"the controller reads models with '{helper}', which spoils float32, and not with "
             f"'{HELPER}'; run: python -m federation upload"
         )
+    options, results = resume.before(options)
+    if options.resume:
+        resume.send(api, options)
     model = options.model or newest_model(api)["model_id"]
     sites = controller.online_sites(api)
     if len(sites) < options.sites:
@@ -121,15 +127,18 @@ def start(api: APIClient, options: argparse.Namespace) -> None:
             "more: python -m federation invite"
         )
     say(f"sites online: {', '.join(sites)}")
-    session = begin(api, options, model, options.sites)
+    session = begin(api, options, model, options.sites, done=len(results))
     say(f"session: {session}, from model {model}")
-    watch(api, session, options)
+    watch(api, session, options, results)
 
 
-def begin(api: APIClient, options: argparse.Namespace, model: str | None, sites: int) -> str:
+def begin(
+    api: APIClient, options: argparse.Namespace, model: str | None, sites: int, done: int = 0
+) -> str:
     """Have the controller start rounds, and return the session's id.
 
     model: to start from; None means the newest. sites: as few as a round may begin with.
+    done: how many of the rounds there were before.
     """
     fedopt = {
         "serveropt": options.server_optimizer,
@@ -140,7 +149,7 @@ def begin(api: APIClient, options: argparse.Namespace, model: str | None, sites:
         aggregator=options.aggregator,
         aggregator_kwargs=fedopt if options.aggregator == "fedopt" else None,
         model_id=model,
-        rounds=options.rounds,
+        rounds=options.rounds - done,
         round_timeout=options.round_timeout,
         helper=HELPER,
         min_clients=sites,
@@ -151,25 +160,46 @@ def begin(api: APIClient, options: argparse.Namespace, model: str | None, sites:
     return str(answer["session_id"])
 
 
-def watch(api: APIClient, session: str, options: argparse.Namespace) -> None:
-    """Print a session's rounds as they come, then a table; save the model and the metrics."""
+def watch(
+    api: APIClient,
+    session: str,
+    options: argparse.Namespace,
+    before: Sequence[Round] = (),
+) -> None:
+    """Print a session's rounds as they come, then a table; save the model and the metrics.
+
+    before: the rounds of the run that it goes on with.
+    """
     if "session_config" not in (known := api.get_session(session)):
         raise ProjectError(f"the controller knows no session '{session}'")
     timeout = float(known["session_config"]["round_timeout"])
     folder = new_folder("session")
-    record = {"session": session, "archive_sha256": controller.package_checksum(api)}
-    results: list[Round] = []
+    record: dict[str, Any] = {"session": session, "archive_sha256": controller.package_checksum(api)}
+    if options.action == "start":
+        record["options"] = resume.plain(options)
+    results, done = list(before), len(before)
     sites = len(controller.online_sites(api))
 
     def online() -> set[str]:
         return set(controller.online_sites(api))
 
+    def keep(result: Round) -> None:
+        save(folder, api, [*results, result], record)
+
     try:
-        with console.status("waiting for the first round"):
-            for result in follow(api, session, timeout, online, say):
+        with console.status("waiting for the next round"):
+            for result in follow(api, session, timeout, online, say, keep, done):
                 results.append(result)
-                save(folder, api, results, record)
+                note(folder, results, record)
                 show_round(result, sites)
+    except requests.exceptions.ConnectionError:
+        # It may have lost all that it knew, as `serve` does.
+        say(
+            "the controller is gone; where it comes back with what it knew, the session is "
+            f"followed again with: python -m federation session watch --api-url "
+            f"{options.api_url} {session}{resume.advice('session start', folder, options)}"
+        )
+        raise
     except BaseException:
         say(
             "the session goes on by itself; to follow it again: python -m federation session "
@@ -179,7 +209,7 @@ def watch(api: APIClient, session: str, options: argparse.Namespace) -> None:
     finally:
         finish(folder, results, sites)
     failed = sum(not result.finished for result in results)
-    if failed or not results:
+    if failed or len(results) == done:
         raise ProjectError(f"{failed} of {len(results)} rounds failed; see the controller's log")
 
 
@@ -197,6 +227,11 @@ def save(folder: Path, api: APIClient, results: list[Round], record: dict[str, A
     """Write what there is so far: the newest global model, and all metrics."""
     if results[-1].model_id:
         download(api, results[-1].model_id, folder / "model.npz")
+    note(folder, results, record)
+
+
+def note(folder: Path, results: list[Round], record: dict[str, Any]) -> None:
+    """Write the metrics of all rounds so far."""
     rounds = [{**asdict(result), "mean": result.mean()} for result in results]
     content = json.dumps({**record, "rounds": rounds}, indent=2)
     package.write_atomically(folder / "metrics.json", content.encode())
