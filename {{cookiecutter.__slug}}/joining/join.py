@@ -135,6 +135,8 @@ class Attempt:
             # A group of its own, so that its entry points can be ended with it.
             start_new_session=True,
         )
+        # A step that outlives the client would hold the log open for as long as it takes.
+        threading.Thread(target=self.end_rest, daemon=True).start()
         cause = self.follow(self.client)
         code = self.client.wait()
         self.end()
@@ -143,6 +145,12 @@ class Attempt:
         if code < 0:
             return f"it was killed by {signal.Signals(-code).name}; was there memory enough?"
         return f"the client ended with exit code {code}; its log says why"
+
+    def end_rest(self) -> None:
+        """Wait for the client's end; end its worker and the step that it was in."""
+        if self.client:
+            self.client.wait()
+        self.end()
 
     def end(self) -> None:
         """End the client with its worker and the step it is in; remove its folder."""
