@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import elsewhere
@@ -79,10 +80,8 @@ class Machine:
         deadline = time.monotonic() + 30
         while (running := ip("netns", "pids", self.name).split()) and time.monotonic() < deadline:
             for pid in running:
-                try:
+                with suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
             time.sleep(0.1)
         ip("netns", "delete", self.name)
         assert not running, f"{self.name}: {running} cannot be killed"
@@ -98,11 +97,16 @@ class Command:
         return self.log.read_text("utf-8", "replace")
 
     def wait_for(self, text: str) -> None:
-        def there() -> bool:
+        assert self.says(text), f"expected '{text}', found: {self.printed()}"
+
+    def says(self, text: str) -> bool:
+        """Wait until it prints a text; tell whether it did before it ended."""
+
+        def decided() -> bool:
             return text in self.printed() or self.process.poll() is not None
 
-        until(there, lambda: f"'{text}' in: {self.printed()}")
-        assert text in self.printed(), f"expected '{text}', found: {self.printed()}"
+        until(decided, lambda: f"'{text}' in: {self.printed()}")
+        return text in self.printed()
 
     def end(self) -> tuple[int, str]:
         """Wait for its end; return the exit code and all that it printed."""
@@ -174,7 +178,9 @@ class Site(Machine):
         return self.log.read_text("utf-8", "replace")[since:]
 
     def wait_for(self, text: str, since: int = 0) -> None:
-        until(lambda: text in self.said(since), lambda: f"{self.name}: '{text}': {self.said(since)}")
+        until(
+            lambda: text in self.said(since), lambda: f"{self.name}: '{text}': {self.said(since)}"
+        )
 
     def kill(self, pattern: str, number: int = signal.SIGKILL) -> int:
         """Send a signal to the one process of that kind as soon as there is one."""
@@ -248,12 +254,7 @@ class Lab:
         arguments = "session", "start", "--api-url", self.url, "--sites", str(sites), *options
         while True:
             command = self.start(*arguments)
-            text = "session: "
-            until(
-                lambda: text in command.printed() or command.process.poll() is not None,
-                command.printed,
-            )
-            if text in command.printed():
+            if command.says("session: "):
                 return command
             assert "error: --sites: expected" in command.printed(), command.printed()
             assert time.monotonic() < deadline, command.printed()
@@ -261,6 +262,16 @@ class Lab:
     def run(self) -> Path:
         """Return the folder of the newest session."""
         return max((self.project.folder / "runs").glob("*-session*"))
+
+    def updates(self) -> list[int]:
+        """Return how many updates each round of the newest session had.
+
+        Every round made a model, and the last one is on disk and loads.
+        """
+        record = json.loads((self.run() / "metrics.json").read_text("utf-8"))
+        assert all(entry["model_id"] for entry in record["rounds"])
+        assert self.project.same_arrays(self.run() / "model.npz", self.run() / "model.npz")
+        return [entry["updates"] for entry in record["rounds"]]
 
 
 def until(condition: Callable[[], bool], what: Callable[[], str], pause: float = 0.1) -> None:

@@ -22,6 +22,7 @@ import struct
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 CLONE_NEWNET = 0x40000000
@@ -63,10 +64,8 @@ def carry(ends: tuple[int, int]) -> None:
         now = time.monotonic()
         while on_the_way and on_the_way[0][0] <= now:
             _, _, side, packet = heapq.heappop(on_the_way)
-            try:
+            with suppress(OSError):
                 os.write(ends[1 - side], packet)
-            except OSError:
-                pass
         wait = max(0.0, on_the_way[0][0] - now) if on_the_way else None
         ready, _, _ = select.select([0, *ends], [], [], wait)
         if 0 in ready:

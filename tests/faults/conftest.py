@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from baking import bake
 from installing import Installed
-from lab import MISSING, Lab
+from lab import MISSING, Lab, until
 
 # Long enough to be hit in the middle, in seconds; a step of the sample takes milliseconds.
-EPOCHS = "epochs: int = 400"
+EPOCHS = "epochs: int = 150"
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +38,17 @@ def lab(project: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         for site in lab.sites:
             site.join()
         yield lab
+
+
+@pytest.fixture(autouse=True)
+def all_is_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Hold that what a test broke has mended, and that it left nothing running."""
+    yield
+    if "lab" not in request.fixturenames:
+        return
+    lab: Lab = request.getfixturevalue("lab")
+    # At a site that waits: join.py, FEDn's client, the worker. At the initiator's: serve, FEDn.
+    for site in lab.sites:
+        site.cable()
+        until(lambda: len(site.processes()) == 3, lambda: f"{site.name}: {site.processes()}")  # noqa: B023
+    until(lambda: len(lab.initiator.processes()) == 2, lambda: str(lab.initiator.processes()))

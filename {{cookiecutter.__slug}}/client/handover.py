@@ -89,10 +89,7 @@ def hear(connection: "socket", size: int) -> bytes | None:
             looks = looks + 1 if process(worker)[1] in STOPPED else 0
     line = f"the resident worker was frozen for {FROZEN} s; it is ended, and this step done alone"
     print(f"warning: {line}", file=sys.stderr)
-    try:
-        os.kill(worker, KILL)
-    except ProcessLookupError:
-        pass
+    os.kill(worker, KILL)
     return None
 
 

@@ -16,10 +16,11 @@ from fedn import APIClient
 from . import package, resume, seed
 from .processes import ONE_THREAD, Process, Processes, wait_until
 from .project import ARCHIVE, DATA, ROOT, SEED, ProjectError, by_number, shown
+from .resume import note, save
 from .rounds import Round, follow
 from .runs import new_folder
 from .server import LOOPBACK
-from .session import add_round_options, begin, check_round_options, finish, note, save
+from .session import add_round_options, begin, check_round_options, finish
 from .show import console, say, show_round
 from .sites import make_sample
 from .upload import send

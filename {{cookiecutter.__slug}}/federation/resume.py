@@ -1,4 +1,4 @@
-"""Go on with the rounds of a run whose server was lost, from the last model that it left.
+"""What is on disk after every round, and to go on from it when FEDn's server was lost.
 
 What FEDn's server holds in memory goes with it; the newest global model and the metrics are on
 this machine's disk after every round. With FEDn's fedavg the next round depends on the model
@@ -97,3 +97,28 @@ def advice(command: str, folder: Path, options: argparse.Namespace | None = None
         return ""
     url = f" --api-url {options.api_url}" if options else ""
     return f"; go on with: python -m federation {command}{url} --resume {shown(folder)}"
+
+
+def save(folder: Path, api: APIClient, results: list[Round], record: dict[str, Any]) -> None:
+    """Write what there is so far: the newest global model, and all metrics."""
+    if results[-1].model_id:
+        download(api, results[-1].model_id, folder / "model.npz")
+    note(folder, results, record)
+
+
+def note(folder: Path, results: list[Round], record: dict[str, Any]) -> None:
+    """Write the metrics of all rounds so far."""
+    rounds = [{**dataclasses.asdict(result), "mean": result.mean()} for result in results]
+    content = json.dumps({**record, "rounds": rounds}, indent=2)
+    package.write_atomically(folder / "metrics.json", content.encode())
+
+
+def download(api: APIClient, model: str, file: Path) -> None:
+    """Save a global model as a file that is either whole or not there."""
+    fresh = file.with_name(f".{file.name}.part")
+    try:
+        if not api.download_model(model, str(fresh))["success"]:
+            raise ProjectError(f"the controller does not hand out model {model}")
+        fresh.replace(file)
+    finally:
+        fresh.unlink(missing_ok=True)

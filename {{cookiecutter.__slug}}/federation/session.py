@@ -1,18 +1,17 @@
 """Rounds on a network that runs elsewhere: python -m federation session start|watch|download."""
 
 import argparse
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import requests
 from fedn import APIClient
 
-from . import controller, package, resume
+from . import controller, resume
 from .controller import HELPER, listed
 from .project import SLUG, ProjectError, shown
+from .resume import download, note, save
 from .rounds import Round, follow
 from .runs import new_folder
 from .show import console, say, show_round, show_table
@@ -127,6 +126,11 @@ def start(api: APIClient, options: argparse.Namespace) -> None:
             "more: python -m federation invite"
         )
     say(f"sites online: {', '.join(sites)}")
+    for name in controller.shared_names(api):
+        say(
+            f"warning: two sites are called '{name}'; both take part, but their metrics cannot be "
+            "told apart; invite one of them under another name"
+        )
     session = begin(api, options, model, options.sites, done=len(results))
     say(f"session: {session}, from model {model}")
     watch(api, session, options, results)
@@ -174,7 +178,8 @@ def watch(
         raise ProjectError(f"the controller knows no session '{session}'")
     timeout = float(known["session_config"]["round_timeout"])
     folder = new_folder("session")
-    record: dict[str, Any] = {"session": session, "archive_sha256": controller.package_checksum(api)}
+    record: dict[str, Any] = {"session": session}
+    record["archive_sha256"] = controller.package_checksum(api)
     if options.action == "start":
         record["options"] = resume.plain(options)
     results, done = list(before), len(before)
@@ -191,6 +196,8 @@ def watch(
             for result in follow(api, session, timeout, online, say, keep, done):
                 results.append(result)
                 note(folder, results, record)
+                # More than at the start, where some joined late.
+                sites = max(sites, result.updates)
                 show_round(result, sites)
     except requests.exceptions.ConnectionError:
         # It may have lost all that it knew, as `serve` does.
@@ -221,31 +228,6 @@ def finish(folder: Path, results: list[Round], sites: int) -> None:
             say(f"{name}: {shown(folder / name)}")
     if not any(folder.iterdir()):
         folder.rmdir()
-
-
-def save(folder: Path, api: APIClient, results: list[Round], record: dict[str, Any]) -> None:
-    """Write what there is so far: the newest global model, and all metrics."""
-    if results[-1].model_id:
-        download(api, results[-1].model_id, folder / "model.npz")
-    note(folder, results, record)
-
-
-def note(folder: Path, results: list[Round], record: dict[str, Any]) -> None:
-    """Write the metrics of all rounds so far."""
-    rounds = [{**asdict(result), "mean": result.mean()} for result in results]
-    content = json.dumps({**record, "rounds": rounds}, indent=2)
-    package.write_atomically(folder / "metrics.json", content.encode())
-
-
-def download(api: APIClient, model: str, file: Path) -> None:
-    """Save a global model as a file that is either whole or not there."""
-    fresh = file.with_name(f".{file.name}.part")
-    try:
-        if not api.download_model(model, str(fresh))["success"]:
-            raise ProjectError(f"the controller does not hand out model {model}")
-        fresh.replace(file)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def newest_session(api: APIClient) -> str:

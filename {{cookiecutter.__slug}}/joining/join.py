@@ -42,6 +42,8 @@ CAUSES = {
     "Incorrect URL": "{url} is no FEDn controller; check api_url in client.yaml",
     "Connect to FEDn Api - Error": "no FEDn controller answers at {url}; may this machine "
     "reach it?",
+    "No space left on device": "this machine's disk is full, or the part of it that holds {tmp}; "
+    "make room there",
     "No combiner available": "{url} has no combiner to work with yet; try again later",
 }
 # What passes by itself, once this site has been in the federation.
@@ -90,9 +92,15 @@ def join() -> NoReturn:
     last, equal, wait, joined = "", 0, FIRST_WAIT, False
     while True:
         settings = read_settings()
-        check(data_path())
-        attempts[:] = [attempt := Attempt(settings)]
-        cause = attempt.run()
+        try:
+            check(data_path())
+            attempts[:] = [attempt := Attempt(settings)]
+            cause = attempt.run()
+        except OSError as error:
+            # Such as a full disk: there is no place to unpack the package to.
+            cause = str(error)
+            if not joined:
+                sys.exit(f"error: {cause}")
         joined |= attempt.joined
         # An update that was sent in between makes it another story.
         equal = equal + 1 if cause == last and not attempt.worked else 1
@@ -110,6 +118,7 @@ class Attempt:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.facts = {"url": settings["api_url"], "sum": settings.get("package_checksum")}
+        self.facts["tmp"] = tempfile.gettempdir()
         self.joined = self.worked = self.passing = False
         # Of its own for every run: FEDn never cleans the one that it unpacks packages to.
         self.folder = tempfile.mkdtemp(prefix="package-")
