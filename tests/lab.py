@@ -75,16 +75,22 @@ class Machine:
     def pids(self, pattern: str) -> list[int]:
         return sorted(pid for pid, line in self.processes().items() if re.search(pattern, line))
 
-    def remove(self) -> None:
-        """Kill all that runs here, also what is frozen, and let the namespace go."""
+    def clear(self) -> None:
+        """Kill all that runs here, also what is frozen."""
         deadline = time.monotonic() + 30
         while (running := ip("netns", "pids", self.name).split()) and time.monotonic() < deadline:
             for pid in running:
                 with suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
             time.sleep(0.1)
-        ip("netns", "delete", self.name)
         assert not running, f"{self.name}: {running} cannot be killed"
+
+    def remove(self) -> None:
+        """Kill all that runs here, and let the namespace go."""
+        try:
+            self.clear()
+        finally:
+            ip("netns", "delete", self.name)
 
 
 class Command:
@@ -248,16 +254,33 @@ class Lab:
         code, printed = self.start("upload", "--api-url", self.url).end()
         assert code == 0, printed
 
+    def mend(self) -> None:
+        """Start everything anew."""
+        for machine in (*self.sites, self.initiator):
+            machine.clear()
+        self.serve()
+        self.upload()
+        for site in self.sites:
+            shutil.rmtree(site.folder, ignore_errors=True)
+            site.join()
+
+    def online(self) -> list[str]:
+        """Return the names of the sites that FEDn takes for online, sorted."""
+        code = (
+            "import json, urllib.request\n"
+            f"answer = urllib.request.urlopen('{self.url}/api/v1/clients/', timeout=30)\n"
+            "for client in json.load(answer)['result']:\n"
+            "    if client['status'] == 'online': print(client['name'])\n"
+        )
+        command = ["ip", "netns", "exec", self.initiator.name, sys.executable, "-c", code]
+        return sorted(subprocess.run(command, capture_output=True, text=True).stdout.split())
+
     def session(self, *options: str, sites: int = 3) -> Command:
-        """Start rounds with so many sites, as soon as they are there."""
-        deadline = time.monotonic() + PATIENCE
-        arguments = "session", "start", "--api-url", self.url, "--sites", str(sites), *options
-        while True:
-            command = self.start(*arguments)
-            if command.says("session: "):
-                return command
-            assert "error: --sites: expected" in command.printed(), command.printed()
-            assert time.monotonic() < deadline, command.printed()
+        """Start rounds as soon as so many sites are there."""
+        until(lambda: len(self.online()) == sites, lambda: f"{sites} sites: {self.online()}", 0.5)
+        session = self.start("session", "start", "--api-url", self.url, *options)
+        session.wait_for("session: ")
+        return session
 
     def run(self) -> Path:
         """Return the folder of the newest session."""

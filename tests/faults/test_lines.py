@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from lab import Lab
@@ -39,7 +40,15 @@ def test_delay_and_loss(lab: Lab) -> None:
         site.cable(delay=0.2, loss=0.05)
     began = time.monotonic()
     code = f"import socket; socket.create_connection(('{lab.initiator.address}', 8092), 30)"
-    reach = ["ip", "netns", "exec", lab.sites[0].name, lab.project.python, "-c", code]
+    reach: list[str | Path] = [
+        "ip",
+        "netns",
+        "exec",
+        lab.sites[0].name,
+        lab.project.python,
+        "-c",
+        code,
+    ]
     subprocess.run(reach, check=True)
     # There and back again: the line is as slow as it is said to be.
     assert time.monotonic() - began > 0.4

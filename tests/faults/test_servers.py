@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_server_killed_and_started_again(lab: Lab, whole: Path) -> None:
     code, printed = session.end()
     assert code == 1
     command = re.search(
-        r"go on with: python -m federation (session start --api-url \S+ --resume runs/\S+)\n",
+        r"go on with: python -m federation session start --api-url \S+ (--resume runs/\S+)\n",
         printed,
     )
     assert command, printed
@@ -47,7 +48,7 @@ def test_server_killed_and_started_again(lab: Lab, whole: Path) -> None:
     for site, mark in zip(lab.sites, seen, strict=True):
         site.wait_for("Listening to task stream", mark)
         assert "FEDn's client ended" not in site.said(mark)
-    resumed = lab.session(*command[1].split()[4:])
+    resumed = lab.session(*command[1].split())
     code, printed = resumed.end()
     assert code == 0, printed
     assert lab.updates() == [3, 3, 3, 3], printed
@@ -67,8 +68,15 @@ def start_network(project: Installed, log: Path, *options: str) -> "subprocess.P
     return process
 
 
-def pids(project: Installed, pattern: str) -> list[int]:
-    return [pid for pid, line in project.processes().items() if re.search(pattern, line)]
+def processes(project: Installed) -> dict[int, str]:
+    """Return what runs of the project on this machine itself, and not in the federation."""
+
+    def net(pid: int | str) -> str:
+        with suppress(OSError):
+            return str(Path(f"/proc/{pid}/ns/net").readlink())
+        return ""
+
+    return {pid: line for pid, line in project.processes().items() if net(pid) == net("self")}
 
 
 def test_network_killed(project: Installed, whole: Path, tmp_path: Path) -> None:
@@ -76,7 +84,7 @@ def test_network_killed(project: Installed, whole: Path, tmp_path: Path) -> None
     process.kill()
     process.wait()
     # Clients, their workers and steps, the server: all end by themselves.
-    until(lambda: project.processes() == {}, lambda: str(project.processes()))
+    until(lambda: processes(project) == {}, lambda: str(processes(project)))
     run = max((project.folder / "runs").glob("*-network*"))
     project.federation("network", "--resume", str(run.relative_to(project.folder)))
     resumed = max((project.folder / "runs").glob("*-network*"))
@@ -87,10 +95,10 @@ def test_network_killed(project: Installed, whole: Path, tmp_path: Path) -> None
 def test_network_whose_server_was_killed(project: Installed, whole: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = start_network(project, log, "--rounds", "4")
-    (server,) = pids(project, r"federation\.server")
+    (server,) = [pid for pid, line in processes(project).items() if "federation.server" in line]
     os.kill(server, signal.SIGKILL)
     assert process.wait(timeout=60) == 1
-    assert project.processes() == {}
+    assert processes(project) == {}
     command = re.search(
         r"error: FEDn's server ended: killed by SIGKILL; go on with: python -m federation "
         r"(network --resume runs/\S+)\n",

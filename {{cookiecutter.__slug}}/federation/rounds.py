@@ -19,7 +19,10 @@ Metrics = dict[str, float | None]
 
 @dataclass
 class Round:
-    """One round. Metrics are of the model that it made, measured by each site."""
+    """One round. Metrics are of the model that it made, measured by each site.
+
+    cause: why it failed.
+    """
 
     number: int
     finished: bool
@@ -27,6 +30,7 @@ class Round:
     updates: int = 0
     seconds: float = 0.0
     sites: dict[str, Metrics] = field(default_factory=dict)
+    cause: str = ""
 
     def mean(self) -> Metrics:
         """Return each metric's mean over the sites that have it, weighted by their examples."""
@@ -112,7 +116,10 @@ def _is_over(entry: dict[str, Any]) -> bool:
 
 def _result(api: APIClient, session: str, entry: dict[str, Any], number: int) -> Round:
     if entry["status"] != "Finished":
-        return Round(number, finished=False)
+        required = entry["round_config"].get("clients_required", 1)
+        # Without one that took part, it was not begun.
+        few = f"fewer than {required} of the sites were online" if not entry["combiners"] else ""
+        return Round(number, finished=False, cause=few or "FEDn got no usable update")
     combined = entry["combiners"][0]
     parent = entry["round_config"]["model_id"]
     models = listed(api.get_models(session_id=session))

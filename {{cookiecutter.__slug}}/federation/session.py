@@ -106,6 +106,9 @@ def run(options: argparse.Namespace) -> None:
 
 def start(api: APIClient, options: argparse.Namespace) -> None:
     """Start a session and follow it. Raises `ProjectError` that says what is missing."""
+    options, results = resume.before(options)
+    if options.resume:
+        resume.send(api, options)
     helper = active_helper(api)
     if helper is None:
         raise ProjectError("the controller has no package; run: python -m federation upload")
@@ -114,9 +117,6 @@ def start(api: APIClient, options: argparse.Namespace) -> None:
             f"the controller reads models with '{helper}', which spoils float32, and not with "
             f"'{HELPER}'; run: python -m federation upload"
         )
-    options, results = resume.before(options)
-    if options.resume:
-        resume.send(api, options)
     model = options.model or newest_model(api)["model_id"]
     sites = controller.online_sites(api)
     if len(sites) < options.sites:
@@ -217,7 +217,10 @@ def watch(
         finish(folder, results, sites)
     failed = sum(not result.finished for result in results)
     if failed or len(results) == done:
-        raise ProjectError(f"{failed} of {len(results)} rounds failed; see the controller's log")
+        again = resume.advice("session start", folder, options)
+        raise ProjectError(
+            f"{failed} of {len(results)} rounds failed; see the controller's log{again}"
+        )
 
 
 def finish(folder: Path, results: list[Round], sites: int) -> None:

@@ -12,12 +12,14 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 
 def main() -> None:
     """Run FEDn's command line until it ends, or until standard input does."""
     # This folder is no place to import from, neither for FEDn nor for the package.
-    del sys.path[0]
+    if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
+        del sys.path[0]
     threading.Thread(target=_end_with_parent, args=(_take_standard_input(),), daemon=True).start()
 
     from fedn.cli import main as fedn

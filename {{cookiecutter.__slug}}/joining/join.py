@@ -204,7 +204,8 @@ def run_client() -> None:
 
     threading.Thread(target=wait, daemon=True).start()
     # This folder is no place for FEDn to import from.
-    del sys.path[0]
+    if Path(sys.path[0]).resolve() == HERE:
+        del sys.path[0]
     from fedn.cli import main as fedn
 
     sys.argv[0] = "fedn"
