@@ -286,6 +286,10 @@ class Lab:
         """Return the folder of the newest session."""
         return max((self.project.folder / "runs").glob("*-session*"))
 
+    def server_log(self) -> str:
+        newest = max((self.project.folder / "runs").glob("*-serve*"))
+        return (newest / "server.log").read_text("utf-8", "replace")
+
     def updates(self) -> list[int]:
         """Return how many updates each round of the newest session had.
 

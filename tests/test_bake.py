@@ -33,11 +33,13 @@ federation/checks/__init__.py federation/checks/machine.py federation/checks/net
 federation/checks/project.py federation/clients.py federation/contract.py federation/controller.py
 federation/doctor.py federation/figures.py federation/invite.py federation/network.py
 federation/package.py federation/partition.py federation/processes.py federation/project.json
-federation/project.py federation/report.html federation/report.py federation/rounds.py
-federation/runs.py federation/samples.py federation/schema.py federation/secrets.py
+federation/project.py federation/report.html federation/report.py federation/resume.py
+federation/rounds.py federation/runs.py federation/samples.py federation/schema.py
+federation/secrets.py
 federation/seed.py federation/serve.py federation/server.py federation/session.py federation/show.py
 federation/simulate.py federation/simulation.py federation/sites.py federation/summary.py
-federation/tokens.py federation/upload.py federation/workers.py fraud-detection.tar.gz
+federation/tokens.py federation/upload.py federation/watched.py federation/workers.py
+fraud-detection.tar.gz
 joining/JOIN.md joining/compose.yaml joining/join.py pyproject.toml requirements-dev.txt
 requirements-fedn.txt requirements.lock requirements.txt tests/conftest.py tests/test_aggregation.py
 tests/test_classifier.py tests/test_contract.py tests/test_data.py tests/test_entry_points.py

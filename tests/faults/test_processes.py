@@ -93,6 +93,8 @@ def test_client_frozen_past_the_rounds_timeout(lab: Lab) -> None:
     assert code == 0, printed
     assert "round 2 is over its 10 s; still missing: bank-2\n" in printed
     assert lab.updates()[:2] == [3, 2], printed
+    # What it did meanwhile counts for no other round.
+    assert "dropped an update of bank-2: another round's" in lab.server_log()
     assert lab.updates()[-1] == 3, printed
 
 
