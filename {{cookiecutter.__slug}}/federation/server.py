@@ -141,8 +141,8 @@ def take_updates_of_the_round_alone(combiner: Any, handler: Any) -> None:
     """Have a combiner drop updates that were not made from the model of the round that runs.
 
     FEDn counts and averages whatever comes in while a round waits: also the update of a site that
-    was late for the round before, that was cut off when its server ended, or that was sent twice
-    because the answer was lost. A round would then be over before those have answered that it asked.
+    was late for the round before, that was cut off as its server ended, or that was sent twice
+    as the answer was lost. A round would then be over before those have answered that it asked.
     """
     lock, asked = threading.Lock(), [""]
     had: set[str] = set()

@@ -15,7 +15,7 @@ console = Console(highlight=False)
 def show_round(result: "Round", sites: int) -> None:
     """Print one round as a line."""
     if not result.finished:
-        say(f"round {result.number}: failed, FEDn got no usable update")
+        say(f"round {result.number}: failed, {result.cause}")
         return
     metrics = "  ".join(f"{name} {number(value)}" for name, value in result.mean().items())
     updates = f"{result.updates} of {sites} sites"
