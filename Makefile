@@ -1,6 +1,6 @@
 # `make` alone lists the verbs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-image fast lint format lock golden properties mutate bench release audit leaks clean
+.PHONY: help setup demo test test-image faults fast lint format lock golden properties mutate bench release audit leaks clean
 
 # FEDn stops at Python 3.12. Name another one with: make demo PYTHON=/path/to/python
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -41,6 +41,9 @@ test: setup ## run all tests: sets up projects of every framework, takes an hour
 
 test-image: setup ## build the Docker images for real and run FEDn's client in them
 	$(RUN) -B -m pytest tests/install/test_image.py
+
+faults: setup ## of these, those that break a federation over four network namespaces, as root
+	$(RUN) -B -m pytest tests/faults
 
 fast: setup ## run the tests that developers run all the time
 	$(RUN) -B -m pytest -m "not install"

@@ -110,6 +110,12 @@ def online_sites(api: APIClient) -> list[str]:
     return sorted({one_line(client["name"]) for client in clients if client["status"] == "online"})
 
 
+def shared_names(api: APIClient) -> list[str]:
+    """Return the names that more than one connected site goes by, sorted."""
+    names = [client["name"] for client in listed(api.get_clients()) if client["status"] == "online"]
+    return sorted({name for name in names if names.count(name) > 1})
+
+
 def package_checksum(api: APIClient) -> str | None:
     """Return the SHA-256 of the controller's active package; None when it has none.
 

@@ -22,7 +22,10 @@ LOOKS = 10
 
 @dataclass
 class Round:
-    """One round. Metrics are of the model that it made, measured by each site."""
+    """One round. Metrics are of the model that it made, measured by each site.
+
+    cause: why it failed.
+    """
 
     number: int
     finished: bool
@@ -30,6 +33,7 @@ class Round:
     updates: int = 0
     seconds: float = 0.0
     sites: dict[str, Metrics] = field(default_factory=dict)
+    cause: str = ""
     # What is wrong with the metrics that a site sent; it has none in `sites` then.
     unusable: dict[str, str] = field(default_factory=dict)
     # What the sites' updates say of their privacy, and whether all had used up their budgets:
@@ -62,14 +66,18 @@ def follow(
     timeout: float,
     living: Callable[[], set[str]],
     say: Callable[[str], None],
+    keep: Callable[[Round], None],
+    done: int = 0,
 ) -> Iterator[Round]:
     """Yield each round of a session when it and its validation are complete.
 
     timeout: of a round, seconds. living: returns the names of the sites that can still answer;
     it raises when nothing can go on. say: tells the person what is late, and who is missing.
+    keep: is handed a round as soon as it made a model, which its validation may come long after.
+    done: how many rounds came before this session, in the run that it goes on with.
     Raises `ProjectError` when the session stops moving.
     """
-    reported, late, looks = 0, 0, 0
+    reported, late, kept, looks = 0, 0, 0, 0
     moved = time.monotonic()
     while True:
         alive = living()
@@ -77,8 +85,11 @@ def follow(
         rounds = _rounds(api, session)
         while reported < len(rounds) and _is_over(rounds[reported]):
             entry = rounds[reported]
-            result = _result(api, session, entry, number=reported + 1)
+            result = _result(api, session, entry, number=done + reported + 1)
             _add_privacy(result, _senders(api, session, entry))
+            if result.finished and not result.used_up and result.number > kept:
+                keep(result)
+                kept = result.number
             waited = time.monotonic() - moved
             unheard = alive - set(result.sites) if result.finished else set()
             # A site tells of its update after it, and a round may end in between.
@@ -103,10 +114,10 @@ def follow(
             late = reported + 1
             sent = _senders(api, session, rounds[reported]) if reported < len(rounds) else {}
             missing = ", ".join(sorted(alive - set(sent))) or "nobody"
-            say(f"round {late} is over its {timeout:g} s; still missing: {missing}")
+            say(f"round {done + late} is over its {timeout:g} s; still missing: {missing}")
         if waited > timeout + GRACE:
             raise ProjectError(
-                f"round {reported + 1} did not end within {timeout:g} s and {GRACE} s more"
+                f"round {done + reported + 1} did not end within {timeout:g} s and {GRACE} s more"
             )
         time.sleep(POLL)
 
@@ -127,7 +138,11 @@ def _is_over(entry: dict[str, Any]) -> bool:
 def _result(api: APIClient, session: str, entry: dict[str, Any], number: int) -> Round:
     standing = standing_of(entry)
     if entry["status"] != "Finished":
-        return Round(number, finished=False, standing=standing)
+        required = entry["round_config"].get("clients_required", 1)
+        # Without one that took part, it was not begun.
+        few = f"fewer than {required} of the sites were online" if not entry["combiners"] else ""
+        cause = few or "FEDn got no usable update"
+        return Round(number, finished=False, cause=cause, standing=standing)
     combined = entry["combiners"][0]
     parent = entry["round_config"]["model_id"]
     models = listed(api.get_models(session_id=session))

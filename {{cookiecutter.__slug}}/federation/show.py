@@ -20,7 +20,7 @@ def show_round(result: "Round", sites: int) -> None:
     for line in standing.complaints(result.standing, str):
         say(f"round {result.number}: {line}")
     if not result.finished:
-        say(f"round {result.number}: failed, FEDn got no usable update")
+        say(f"round {result.number}: failed, {result.cause}")
         return
     metrics = "  ".join(f"{name} {number(value)}" for name, value in result.mean().items())
     updates = f"{result.updates} of {sites} sites"

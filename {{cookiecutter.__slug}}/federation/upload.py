@@ -13,7 +13,7 @@ from fedn import APIClient
 from . import controller, package, seed
 from .controller import HELPER, listed
 from .package import imported_package
-from .project import ARCHIVE, SEED, SLUG, ProjectError
+from .project import ARCHIVE, SEED, SLUG, ProjectError, shown
 from .show import console, say
 
 
@@ -36,8 +36,11 @@ def run(options: argparse.Namespace) -> None:
         say(f"newest model, from which a session starts: {newest['model_id']} ({origin})")
 
 
-def send(api: APIClient) -> None:
-    """Hand over the archive and the seed model, each only if the controller lacks it."""
+def send(api: APIClient, model: Path = SEED) -> None:
+    """Hand over the archive and the seed model, each only if the controller lacks it.
+
+    model: another file to start from in the seed model's place; it is always handed over.
+    """
     expected = hashlib.sha256(ARCHIVE.read_bytes()).hexdigest()
     if controller.package_checksum(api) == expected and _can_be_used(api):
         say("package: the controller has it already")
@@ -54,13 +57,14 @@ def send(api: APIClient) -> None:
                 f"{answer.get('message')}"
             )
         say("package: uploaded")
-    if _has_seed(api):
+    kind = "seed model" if model == SEED else shown(model)
+    if model == SEED and _has_seed(api):
         say("seed model: the controller has it already")
     else:
-        answer = api.set_active_model(str(SEED))
+        answer = api.set_active_model(str(model))
         if not answer.get("success"):
-            raise ProjectError(f"the controller refused the seed model: {answer.get('message')}")
-        say("seed model: uploaded")
+            raise ProjectError(f"the controller refused the {kind}: {answer.get('message')}")
+        say(f"{kind}: uploaded")
     if (helper := active_helper(api)) != HELPER:
         raise ProjectError(f"the controller's helper is '{helper}', not '{HELPER}'")
 

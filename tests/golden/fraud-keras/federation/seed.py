@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import io
+from pathlib import Path
 
 from .package import imported_package, write_atomically
 from .project import SEED, ProjectError, shown
@@ -39,9 +40,9 @@ def make(seed: int = 0) -> None:
     print(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
 
 
-def check() -> None:
-    """Raise `ProjectError` unless seed.npz fits the model of the package."""
-    if not SEED.exists():
+def check(file: Path = SEED) -> None:
+    """Raise `ProjectError` unless a model file fits the model of the package."""
+    if file == SEED and not SEED.exists():
         raise ProjectError(f"{shown(SEED)}: expected the seed model, found none; run: make seed")
     with imported_package():
         from model import data, weights
@@ -50,6 +51,7 @@ def check() -> None:
 
         like = Classifier(data.input_shape(), data.num_classes()).get_weights()
         try:
-            weights.load(SEED, like)
+            weights.load(file, like)
         except PackageError as error:
-            raise ProjectError(f"{error}; make a new one: make seed") from None
+            mend = "; make a new one: make seed" if file == SEED else ""
+            raise ProjectError(f"{error}{mend}") from None

@@ -113,6 +113,7 @@ def serve(ready: Path, setup: Setup) -> None:
         )
 
     handler = combiner.round_handler.update_handler
+    take_updates_of_the_round_alone(combiner, handler)
     handler.waitforit = _then_in_order(handler.waitforit, handler.model_updates)
     Hooks(combiner.round_handler).install()
 
@@ -137,6 +138,36 @@ def _bound_to(host: str, make_server: Callable[..., Any]) -> Callable[..., Any]:
         return server
 
     return make
+
+
+def take_updates_of_the_round_alone(combiner: Any, handler: Any) -> None:
+    """Have a combiner drop updates that were not made from the model of the round that runs.
+
+    FEDn counts and averages whatever comes in while a round waits: also the update of a site that
+    was late for the round before, that was cut off as its server ended, or that was sent twice
+    as the answer was lost. A round would then be over before those have answered that it asked.
+    """
+    lock, asked = threading.Lock(), [""]
+    had: set[str] = set()
+    request, receive = combiner.request_model_update, handler.on_model_update
+
+    def request_and_forget(session_id: str, model_id: str, *rest: Any, **options: Any) -> Any:
+        with lock:
+            asked[0] = model_id
+            had.clear()
+            while not handler.model_updates.empty():
+                handler.model_updates.get()
+        return request(session_id, model_id, *rest, **options)
+
+    def receive_if_asked(update: Any) -> None:
+        with lock:
+            if update.model_id == asked[0] and update.model_update_id not in had:
+                had.add(update.model_update_id)
+                receive(update)
+                return
+        print(f"dropped an update of {update.sender.name}: another round's, or a second time")
+
+    combiner.request_model_update, handler.on_model_update = request_and_forget, receive_if_asked
 
 
 def _then_in_order(wait: Callable[..., None], updates: "queue.Queue[Any]") -> Callable[..., None]:

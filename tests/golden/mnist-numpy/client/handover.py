@@ -7,6 +7,11 @@ A process that does so is over in a few milliseconds. So this imports little, an
 import os
 import sys
 
+# The module typing would take longer than all the rest; so would signal.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
 FOLDER = ".worker"
 SHELLS = ("bash", "dash", "ksh", "sh", "zsh")
 # What a shell sets as it goes; it changes no step.
@@ -15,6 +20,10 @@ UNIMPORTANT = ("_", "SHLVL", "PWD", "OLDPWD")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in UNIMPORTANT}
 # What the worker says when it begins with a step; the exit code follows.
 STARTED = b"+"
+# Seconds that a worker may be stopped, as by SIGSTOP, before its step is done without it.
+FROZEN = 10
+STOPPED = ("T", "t")
+KILL = 9
 
 
 def find_worker() -> str | None:
@@ -26,7 +35,9 @@ def find_worker() -> str | None:
 def ask(worker: str, step: str, model_in: str, out: str) -> int | None:
     """Have the worker at a socket do a step; return its exit code.
 
-    Returns None where nobody listens, or where the worker is none for this step.
+    Returns None where nobody listens, or where the worker is none for this step. A worker that
+    stays frozen is ended, and the answer is None too: the step is then done from its beginning,
+    and comes to the same.
     """
     import _socket
 
@@ -39,18 +50,47 @@ def ask(worker: str, step: str, model_in: str, out: str) -> int | None:
         connection.sendmsg([size], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
         connection.sendall(message)
         # It says nothing when it is about to end, or when this step is none for it.
-        if connection.recv(1) != STARTED:
+        if hear(connection, 1) != STARTED:
             return None
     except OSError:
         return None
     try:
-        code = connection.recv(4)
+        code = hear(connection, 4)
     except OSError:
         code = b""
+    if code is None:
+        return None
     if not code:
         line = "the resident worker was killed in the middle of this step; was there memory enough?"
         print(f"error: {line}", file=sys.stderr)
     return int(code or 1)
+
+
+def hear(connection: "socket", size: int) -> bytes | None:
+    """Return what the worker says, at most so many bytes; None when it was frozen and is ended.
+
+    A step takes as long as it takes. So the time alone says nothing, and the worker's state is
+    looked at: a stopped process is never about to answer. Where the system does not tell who is
+    at the other end, as outside Linux, there is only waiting.
+    """
+    import _socket
+
+    worker = 0
+    if hasattr(_socket, "SO_PEERCRED"):
+        # Process, user and group, of four bytes each.
+        who = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+        worker = int.from_bytes(who[:4], sys.byteorder)
+        connection.settimeout(1)
+    looks = 0
+    while looks < FROZEN:
+        try:
+            return connection.recv(size)
+        except TimeoutError:
+            looks = looks + 1 if process(worker)[1] in STOPPED else 0
+    line = f"the resident worker was frozen for {FROZEN} s; it is ended, and this step done alone"
+    print(f"warning: {line}", file=sys.stderr)
+    os.kill(worker, KILL)
+    return None
 
 
 def address() -> str | None:

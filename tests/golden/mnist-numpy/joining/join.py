@@ -1,4 +1,4 @@
-"""What runs at a site: FEDn's client, and one line that says why it ended.
+"""What runs at a site: FEDn's client, again when it ends, and one line that says why.
 
     python join.py               join the federation that client.yaml names
     python join.py check [FILE]  tell whether the site's data keeps the contract
@@ -17,12 +17,19 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 HERE = Path(__file__).resolve().parent
+# Seconds before the first new attempt, each time twice as many up to the second figure; and how
+# often in a row a client may end for the same reason.
+FIRST_WAIT, LONGEST_WAIT, ATTEMPTS = 2, 60, 4
+# What FEDn's log says once it has joined, and when it has sent an update.
+JOINED, WORKED = "Listening to task stream", "Sending model update to combiner"
 # What FEDn's log says when its client ends, and what a person should do about it. FEDn itself
 # exits with 0 in most of these cases.
 CAUSES = {
@@ -35,8 +42,12 @@ CAUSES = {
     "Incorrect URL": "{url} is no FEDn controller; check api_url in client.yaml",
     "Connect to FEDn Api - Error": "no FEDn controller answers at {url}; may this machine "
     "reach it?",
+    "No space left on device": "this machine's disk is full, or the part of it that holds {tmp}; "
+    "make room there",
     "No combiner available": "{url} has no combiner to work with yet; try again later",
 }
+# What passes by itself, once this site has been in the federation.
+PASSING = ("Connect to FEDn Api - Error", "No combiner available")
 
 
 def main(arguments: list[str]) -> None:
@@ -55,27 +66,77 @@ def main(arguments: list[str]) -> None:
             check(Path(file))
         case ["health"]:
             health()
+        case ["client", "start", *_]:
+            run_client()
         case _:
             print("usage: python join.py [check [FILE] | health]", file=sys.stderr)
             raise SystemExit(2)
 
 
 def join() -> NoReturn:
-    """Run FEDn's client until it ends, and exit with the reason."""
-    settings = read_settings()
-    check(data_path())
-    # A folder of its own for every run: FEDn never cleans the one that it unpacks packages to.
-    with tempfile.TemporaryDirectory(prefix="package-") as folder:
-        environment = {
-            **os.environ,
-            "FEDN_DATA_PATH": str(data_path()),
-            "FEDN_PACKAGE_EXTRACT_DIR": folder,
-            # The package's commands start `python`: the one that runs this.
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        }
-        client = subprocess.Popen(
-            [str(Path(sys.executable).with_name("fedn")), "client", "start", "-in", config()],
-            env=environment,
+    """Run FEDn's client, again when it ends; exit with the reason when that does not help.
+
+    Any failure of an entry point ends FEDn's client, and so does much else that another attempt
+    may mend. What keeps the site from joining the first time is said at once.
+    """
+    attempts: list[Attempt] = []
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        for attempt in attempts[-1:]:
+            attempt.end()
+        print("left the federation", flush=True)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+    last, equal, wait, joined = "", 0, FIRST_WAIT, False
+    while True:
+        settings = read_settings()
+        try:
+            check(data_path())
+            attempts[:] = [attempt := Attempt(settings)]
+            cause = attempt.run()
+        except OSError as error:
+            # Such as a full disk: there is no place to unpack the package to.
+            cause = str(error)
+            if not joined:
+                sys.exit(f"error: {cause}")
+        joined |= attempt.joined
+        # An update that was sent in between makes it another story.
+        equal = equal + 1 if cause == last and not attempt.worked else 1
+        wait = FIRST_WAIT if attempt.worked else wait
+        last = cause
+        if not joined or (equal >= ATTEMPTS and not attempt.passing):
+            sys.exit(f"error: {cause}")
+        print(f"FEDn's client ended: {cause}; trying again in {wait} s", flush=True)
+        time.sleep(wait)
+        wait = min(2 * wait, LONGEST_WAIT)
+
+
+class Attempt:
+    """One run of FEDn's client, and what its log tells about it."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.facts = {"url": settings["api_url"], "sum": settings.get("package_checksum")}
+        self.facts["tmp"] = tempfile.gettempdir()
+        self.joined = self.worked = self.passing = False
+        # Of its own for every run: FEDn never cleans the one that it unpacks packages to.
+        self.folder = tempfile.mkdtemp(prefix="package-")
+        self.client: subprocess.Popen[str] | None = None
+
+    def run(self) -> str:
+        """Run the client until it ends; return the cause."""
+        self.client = subprocess.Popen(
+            [sys.executable, __file__, "client", "start", "-in", config()],
+            env={
+                **os.environ,
+                "FEDN_DATA_PATH": str(data_path()),
+                "FEDN_PACKAGE_EXTRACT_DIR": self.folder,
+                # The package's commands start `python`: the one that runs this.
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            },
+            # Open for as long as this process lives: its end tells the client to end too.
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -83,32 +144,72 @@ def join() -> NoReturn:
             # A group of its own, so that its entry points can be ended with it.
             start_new_session=True,
         )
+        # A step that outlives the client would hold the log open for as long as it takes.
+        threading.Thread(target=self.end_rest, daemon=True).start()
+        cause = self.follow(self.client)
+        code = self.client.wait()
+        self.end()
+        if cause:
+            return cause
+        if code < 0:
+            return f"it was killed by {signal.Signals(-code).name}; was there memory enough?"
+        return f"the client ended with exit code {code}; its log says why"
 
-        def leave(number: int, frame: FrameType | None) -> None:
-            with suppress(ProcessLookupError):
-                os.killpg(client.pid, signal.SIGKILL)
-            shutil.rmtree(folder, ignore_errors=True)
-            print("left the federation", flush=True)
-            os._exit(0)
+    def end_rest(self) -> None:
+        """Wait for the client's end; end its worker and the step that it was in."""
+        if self.client:
+            self.client.wait()
+        self.end()
 
-        signal.signal(signal.SIGTERM, leave)
-        signal.signal(signal.SIGINT, leave)
-        cause = follow(client, settings)
-        code = client.wait()
-    sys.exit(f"error: {cause or f'the client ended with exit code {code}; its log says why'}")
+    def end(self) -> None:
+        """End the client with its worker and the step it is in; remove its folder."""
+        if self.client:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.client.pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def follow(self, client: "subprocess.Popen[str]") -> str:
+        """Print the client's log as it comes. Return the cause of its end, if the log tells it."""
+        own, known = "", ""
+        for line in client.stdout or ():
+            print(line, end="", flush=True)
+            # The entry points' own errors say more than FEDn's, which follow.
+            if line.startswith("error: "):
+                own = line.removeprefix("error: ").strip()
+            self.joined |= JOINED in line
+            if WORKED in line:
+                # What went wrong before was mended.
+                self.worked, own, known = True, "", ""
+            for sign, text in CAUSES.items():
+                if sign in line:
+                    known, self.passing = text, sign in PASSING
+        self.passing &= not own
+        return own or known.format(**self.facts)
 
 
-def follow(client: "subprocess.Popen[str]", settings: dict[str, Any]) -> str:
-    """Print the client's log as it comes. Return the cause of its end, if the log tells it."""
-    own, known = "", ""
-    facts = {"url": settings["api_url"], "sum": settings.get("package_checksum")}
-    for line in client.stdout or ():
-        print(line, end="", flush=True)
-        # The entry points' own errors say more than FEDn's, which follow.
-        if line.startswith("error: "):
-            own = line.removeprefix("error: ").strip()
-        known = next((text for sign, text in CAUSES.items() if sign in line), known)
-    return own or known.format(**facts)
+def run_client() -> None:
+    """Be FEDn's client, as in `fedn client start ...`, until the process that started this ends.
+
+    The client tries for ever to reach a server that is gone, so nothing else would end it.
+    """
+    own = os.dup(0)
+    # Its children have no part in that.
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+
+    def wait() -> None:
+        while os.read(own, 1024):
+            pass
+        os.killpg(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
+    # This folder is no place for FEDn to import from.
+    if Path(sys.path[0]).resolve() == HERE:
+        del sys.path[0]
+    from fedn.cli import main as fedn
+
+    sys.argv[0] = "fedn"
+    fedn()
 
 
 def check(file: Path) -> None:

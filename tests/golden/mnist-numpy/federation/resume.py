@@ -1,0 +1,124 @@
+"""What is on disk after every round, and to go on from it when FEDn's server was lost.
+
+What FEDn's server holds in memory goes with it; the newest global model and the metrics are on
+this machine's disk after every round. With FEDn's fedavg the next round depends on the model
+alone, so what comes out is what would have come without the loss, bit for bit. What fedopt has
+learnt of the steps so far is in the server's memory, and begins anew.
+"""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from fedn import APIClient
+
+from . import package, seed, upload
+from .project import SEED, ProjectError, shown
+from .rounds import Round
+
+# What is asked of a run anew, and not taken from the one that it goes on with.
+ANEW = ("command", "action", "api_url", "token_env", "model", "resume", "sites")
+
+
+def add_option(parser: argparse.ArgumentParser) -> None:
+    """Declare which run to go on with."""
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        metavar="RUN",
+        help="go on with the rounds of this run, such as runs/..., as it was started, from its "
+        "last model",
+    )
+
+
+def plain(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options as JSON takes them."""
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in vars(options).items()
+        if name != "command"
+    }
+
+
+def before(options: argparse.Namespace) -> tuple[argparse.Namespace, list[Round]]:
+    """Return the options of the run that is gone on with, and its rounds so far.
+
+    Without --resume these are the options as they are, and none. Raises `ProjectError` when the
+    folder is no such run, or when no round of it is left to do.
+    """
+    run = options.resume
+    if run is None:
+        return options, []
+    try:
+        found = json.loads((run / "metrics.json").read_text("utf-8"))
+        names = {field.name for field in dataclasses.fields(Round)}
+        rounds = [
+            Round(**{name: entry[name] for name in names & entry.keys()})
+            for entry in found["rounds"]
+        ]
+        asked = {name: value for name, value in found["options"].items() if name not in ANEW}
+        total = int(asked["rounds"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise ProjectError(
+            f"--resume: expected the folder of a run of `network` or `session start`, in which a "
+            f"round has ended, found {shown(run)}"
+        ) from None
+    # A round that failed brought nothing, so it is done again.
+    rounds = [result for result in rounds if result.finished]
+    if len(rounds) >= total:
+        raise ProjectError(f"--resume: {shown(run)} has all of its {total} rounds")
+    for number, result in enumerate(rounds, 1):
+        result.number = number
+    seed.check(model(options))
+    return argparse.Namespace(**{**vars(options), **asked}), rounds
+
+
+def model(options: argparse.Namespace) -> Path:
+    """Return the model file that rounds start from."""
+    if options.resume is None:
+        return SEED
+    file = Path(options.resume) / "model.npz"
+    if not file.exists():
+        raise ProjectError(f"{shown(file)}: expected the last global model, found none")
+    return file
+
+
+def send(api: APIClient, options: argparse.Namespace) -> None:
+    """Hand the package and the last model to a controller that may have neither."""
+    package.check_fresh()
+    upload.send(api, model(options))
+
+
+def advice(command: str, folder: Path, options: argparse.Namespace | None = None) -> str:
+    """Say how to go on with a run, where there is a model to go on from."""
+    if not (folder / "model.npz").exists():
+        return ""
+    url = f" --api-url {options.api_url}" if options else ""
+    return f"; go on with: python -m federation {command}{url} --resume {shown(folder)}"
+
+
+def save(folder: Path, api: APIClient, results: list[Round], record: dict[str, Any]) -> None:
+    """Write what there is so far: the newest global model, and all metrics."""
+    if results[-1].model_id:
+        download(api, results[-1].model_id, folder / "model.npz")
+    note(folder, results, record)
+
+
+def note(folder: Path, results: list[Round], record: dict[str, Any]) -> None:
+    """Write the metrics of all rounds so far."""
+    rounds = [{**dataclasses.asdict(result), "mean": result.mean()} for result in results]
+    content = json.dumps({**record, "rounds": rounds}, indent=2)
+    package.write_atomically(folder / "metrics.json", content.encode())
+
+
+def download(api: APIClient, model: str, file: Path) -> None:
+    """Save a global model as a file that is either whole or not there."""
+    fresh = file.with_name(f".{file.name}.part")
+    try:
+        if not api.download_model(model, str(fresh))["success"]:
+            raise ProjectError(f"the controller does not hand out model {model}")
+        fresh.replace(file)
+    finally:
+        fresh.unlink(missing_ok=True)
