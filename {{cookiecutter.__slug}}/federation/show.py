@@ -23,10 +23,8 @@ def show_round(result: "Round", sites: int) -> None:
         say(f"round {result.number}: failed, {result.cause}")
         return
     metrics = "  ".join(f"{name} {number(value)}" for name, value in result.mean().items())
-    updates = f"{result.updates} of {sites} sites"
-    say(
-        f"round {result.number}: {updates}  {metrics or 'metrics withheld'}  ({result.seconds:.1f} s)"
-    )
+    updates = f"{result.updates} of {sites} sites  {metrics or 'metrics withheld'}"
+    say(f"round {result.number}: {updates}  ({result.seconds:.1f} s)")
 
 
 def show_table(results: "list[Round]", sites: int) -> None:
