@@ -37,11 +37,11 @@ federation/figures.py federation/functions.py federation/guard.py federation/hoo
 federation/invite.py federation/leaks.py federation/licenses.py federation/network.py
 federation/package.py federation/partition.py federation/privacy_report.py federation/processes.py
 federation/project.json federation/project.py federation/report.html federation/report.py
-federation/resume.py federation/rounds.py federation/runs.py federation/samples.py
+federation/resume.py federation/round_options.py federation/rounds.py federation/runs.py federation/samples.py
 federation/sbom.py federation/schema.py federation/secrets.py federation/seed.py federation/serve.py
 federation/server.py federation/session.py federation/settling.py federation/show.py
 federation/signing.py federation/simulate.py federation/simulation.py federation/sites.py
-federation/standing.py federation/summary.py federation/tokens.py federation/upload.py
+federation/standing.py federation/summary.py federation/tokens.py federation/tracking.py federation/upload.py
 federation/watched.py federation/workers.py fraud-detection.tar.gz joining/JOIN.md
 joining/compose.yaml joining/join.py joining/verify.py pyproject.toml requirements-dev.txt
 requirements-fedn.txt requirements.lock requirements.txt tests/conftest.py tests/test_aggregation.py

@@ -18,10 +18,11 @@ from .budgets import Spent
 from .processes import ONE_THREAD, Process, Processes, wait_until
 from .project import ARCHIVE, DATA, ROOT, SEED, ProjectError, by_number, shown
 from .resume import note, save
+from .round_options import add_round_options, check_round_options
 from .rounds import Round, follow
 from .runs import new_folder
 from .server import LOOPBACK
-from .session import add_round_options, begin, check_round_options, finish, finish_privacy
+from .session import begin, finish, finish_privacy
 from .show import console, say, show_round
 from .sites import make_sample
 from .upload import send

@@ -18,7 +18,8 @@ def complaints(
 ) -> Iterator[str]:
     """Yield what the initiator must hear of a round: who was refused, and why the model stays.
 
-    Whose privacy budget is spent is told once, by budgets.py. standing: as `settling.settle` returns it. name: makes a name of what it calls the clients,
+    Whose privacy budget is spent is told once, by budgets.py.
+    standing: as `settling.settle` returns it. name: makes a name of what it calls the clients,
     which are numbers with an `offset`, or names already.
     """
     for client, why in standing.get("refused", {}).items():
