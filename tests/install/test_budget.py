@@ -73,7 +73,7 @@ def test_a_network_ends_well_when_all_budgets_are_used_up(project: Installed) ->
     # Nothing is forgotten: another session has nobody to train, and says so.
     before = counts(project)
     printed = project.federation("network", "--rounds", "20")
-    assert "the privacy budget of all 2 sites is used up after round 0\n" in printed
+    assert "the privacy budget of all 2 sites leaves no room for an update\n" in printed
     assert counts(project) == before
 
 
