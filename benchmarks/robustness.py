@@ -21,7 +21,6 @@ from installing import Installed
 
 KEPT = ROOT / "build" / "bench" / "robustness.json"
 ATTACKS = ("sign-flip", "scale", "random", "constant", "nan", "label-flip")
-SHARES = (0.1, 0.2, 0.4)
 DEFENCES = {
     "fedavg": [],
     "norm bound": ["--norm-bound", "1"],
@@ -31,7 +30,7 @@ DEFENCES = {
     "multi-Krum": ["--aggregator", "multi-krum"],
 }
 # Frameworks that start and train more slowly get fewer clients and rounds.
-SIZES = {"keras": (10, 8), "pytorch": (10, 8)}
+SIZES = {"keras": (10, 6), "pytorch": (10, 6)}
 USUAL = (20, 20)
 
 
@@ -71,25 +70,26 @@ def measure(project: Installed, case: Case) -> float | None:
     return float(json.loads(lines[-1])["global"]["accuracy"])
 
 
-def cases(frameworks: list[str], attacks: list[str]) -> list[Case]:
+def cases(framework: str, attacks: list[str], shares: list[float]) -> list[Case]:
     """Return all that is to be measured."""
     return [
         Case(framework=framework, attack=attack, share=share, defence=defence)
-        for framework in frameworks
-        for attack, share in [
-            (None, 0.0),
-            *((attack, share) for attack in attacks for share in shares(framework)),
-        ]
+        for attack, share in rows(attacks, shares)
         for defence in DEFENCES
     ]
 
 
-def shares(framework: str) -> tuple[float, ...]:
-    """Return the shares of bad clients that are tried."""
-    return (0.2,) if framework in SIZES else SHARES
+def rows(attacks: list[str], shares: list[float]) -> list[tuple[str | None, float]]:
+    """Return attacks and shares of bad clients: first nobody, then every pair."""
+    return [(None, 0.0), *((attack, share) for attack in attacks for share in shares)]
 
 
-def tables(frameworks: list[str], attacks: list[str], known: dict[str, float | None]) -> str:
+def tables(
+    frameworks: list[str],
+    attacks: list[str],
+    shares: list[float],
+    known: dict[str, float | None],
+) -> str:
     """Return a table per framework: a row per attack and share, a column per defence."""
     parts = []
     for framework in frameworks:
@@ -97,9 +97,7 @@ def tables(frameworks: list[str], attacks: list[str], known: dict[str, float | N
         parts += [f"\n### {framework}: {clients} clients, {rounds} rounds\n"]
         parts += ["| attack | bad clients | " + " | ".join(DEFENCES) + " |"]
         parts += ["|---|---:|" + "---:|" * len(DEFENCES)]
-        rows: list[tuple[str | None, float]] = [(None, 0.0)]
-        rows += [(attack, share) for attack in attacks for share in shares(framework)]
-        for attack, share in rows:
+        for attack, share in rows(attacks, shares):
             found = [
                 known.get(Case(framework=framework, attack=attack, share=share, defence=d).key())
                 for d in DEFENCES
@@ -114,17 +112,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=["numpy"])
     parser.add_argument("--attacks", nargs="+", choices=(*ATTACKS, "all"), default=["sign-flip"])
+    parser.add_argument("--shares", nargs="+", type=float, default=[0.1, 0.2, 0.4])
     options = parser.parse_args()
     attacks = list(ATTACKS) if "all" in options.attacks else options.attacks
     KEPT.parent.mkdir(parents=True, exist_ok=True)
     known = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         for framework in options.frameworks:
-            wanted = [c for c in cases([framework], attacks) if c.key() not in known]
+            wanted = [c for c in cases(framework, attacks, options.shares) if c.key() not in known]
             if not wanted:
                 continue
             project = Installed(
-                bake(Path(folder) / framework, task="mnist", framework=framework), framework
+                bake(Path(folder) / framework, hooks=False, task="mnist", framework=framework),
+                framework,
             )
             project.federation("seed")
             # Each simulation keeps one processor busy.
@@ -133,7 +133,7 @@ def main() -> None:
                 for case, value in zip(wanted, results, strict=True):
                     known[case.key()] = value
                     KEPT.write_text(json.dumps(known, indent=1), encoding="utf-8")
-    print(tables(options.frameworks, attacks, known))
+    print(tables(options.frameworks, attacks, options.shares, known))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """How a defence runs on FEDn: as server functions, a text that a session carries with it.
 
-FEDn's combiner has its service for server functions run the text (`fedn hooks start`). The text
-holds guard.py, defences.py and settling.py as they are here, so that there is one place for them.
-The embedded network reads the settings in its first line and runs no code that it was sent.
+FEDn's combiner has its service for server functions run the text (`fedn hooks start`, on Python
+3.10 or newer). The text holds guard.py, defences.py and settling.py as they are here, so that there
+is one place for them. The embedded network reads the settings in its first line and runs no code
+that it was sent.
 """
 
 import argparse

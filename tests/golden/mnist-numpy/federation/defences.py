@@ -113,15 +113,20 @@ def clip(update: Weights, received: Weights, bound: float) -> tuple[Weights, boo
 
 
 def combine(
-    rule: str, updates: list[Weights], examples: list[int], tolerate: float
+    rule: str, updates: list[Weights], examples: list[int], tolerate: float, refused: int = 0
 ) -> tuple[Weights, list[int]]:
     """Return the next global model by a rule, and the positions of the updates it is made of.
 
-    rule: `fedavg` or one of `ROBUST`. tolerate: see `bad_clients`.
+    rule: `fedavg` or one of `ROBUST`. tolerate: see `bad_clients`. refused: how many bad ones have
+    been found out, and are not among the updates.
     Raises `ValueError` when there are too few updates to tolerate so many bad ones.
     """
     everybody = list(range(len(updates)))
-    bad = bad_clients(len(updates), tolerate)
+    bad = bad_clients(len(updates) + refused, tolerate)
+    # Those that were found out need not be tolerated any more, where that would be too many.
+    for _ in range(refused):
+        if bad and len(updates) < needed(rule, bad):
+            bad -= 1
     if len(updates) < needed(rule, bad):
         raise ValueError(
             f"{rule} needs {needed(rule, bad)} updates to tolerate {bad} bad ones, "

@@ -33,7 +33,8 @@ def settle(
         return (received if "stays" in standing else None), standing
     admitted = {name: arrived[name] for name in names}
     if defence:
-        model, more = defend(received, admitted, defence)
+        refused = len(standing.get("refused", ()))
+        model, more = defend(received, admitted, defence, refused)
         return model, standing | more
     averaged = average(admitted)
     if averaged is None or not is_finite(averaged):
@@ -65,11 +66,12 @@ def admit(received: Weights, arrived: Arrived) -> tuple[list[Any], dict[str, Any
 
 
 def defend(
-    received: Weights, admitted: Arrived, settings: dict[str, Any]
+    received: Weights, admitted: Arrived, settings: dict[str, Any], refused: int
 ) -> tuple[Weights, dict[str, Any]]:
     """Return the next global model and what to add to the round's standing.
 
     settings: `aggregator`, `norm_bound` (None for none) and `tolerate`, as in defences.py.
+    refused: how many updates were.
     The standing's `clipped` are the names whose update was shortened, `passed_over` those that
     the rule did not choose, `stays` is why the model is the one received: too few updates.
     """
@@ -81,7 +83,8 @@ def defend(
         updates = [update for update, _ in pairs]
         clipped = [name for name, (_, changed) in zip(admitted, pairs, strict=True) if changed]
     try:
-        model, chosen = combine(settings["aggregator"], updates, examples, settings["tolerate"])
+        rule, tolerate = settings["aggregator"], settings["tolerate"]
+        model, chosen = combine(rule, updates, examples, tolerate, refused)
     except ValueError as error:
         return received, {"stays": str(error)}
     if not is_finite(model):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from federation import attacks, functions
-from federation.aggregation import Aggregation, Updates
+from federation.aggregation import Aggregation, Update, Updates
 from federation.defences import (
     ROBUST,
     Weights,
@@ -76,9 +76,15 @@ def test_the_rules_are_numpys_own_arithmetic() -> None:
 
 def test_krum_takes_the_update_with_the_nearest_neighbours() -> None:
     # By hand, one number each: with one bad of five, the scores are sums of two squares.
-    updates = [[np.array([value], dtype=np.float32)] for value in (0.0, 1.0, 3.0, 4.0, 100.0)]
-    scores = [1 + 9, 1 + 4, 1 + 4, 1 + 9, 96**2 + 97**2]
+    updates = [[np.array([value], dtype=np.float32)] for value in (0.0, 1.0, 10.0, 11.0, 12.5)]
+    scores = [1 + 100, 1 + 81, 1 + 2.5**2, 1 + 1.5**2, 1.5**2 + 2.5**2]
     assert krum_order(updates, 1) == sorted(range(5), key=lambda position: scores[position])
+
+
+@pytest.mark.parametrize("rule", ROBUST)
+def test_what_a_client_says_of_its_examples_buys_it_nothing(rule: str) -> None:
+    found, _ = combine(rule, honest(9), list(range(1, 10)), BAD)
+    assert same(found, combine(rule, honest(9), [1] * 9, BAD)[0])
 
 
 def test_the_mean_is_fedns_fedavg_to_the_last_bit() -> None:
@@ -102,9 +108,7 @@ def test_who_came_first_does_not_count(rule: str) -> None:
 @pytest.mark.parametrize("value", [1e30, -1e30, 3e38])
 def test_up_to_its_breakdown_point_a_rule_stays_among_the_honest(rule: str, value: float) -> None:
     updates = [*honest(), *[weights(value)] * BAD]
-    # What a client says of its examples buys it nothing.
-    examples = [1] * HONEST + [10**9] * BAD
-    combined, _ = combine(rule, updates, examples, BAD)
+    combined, _ = combine(rule, updates, [1] * len(updates), BAD)
     for index, array in enumerate(combined):
         stacked = np.stack([update[index] for update in honest()])
         assert (stacked.min(axis=0) <= array).all()
@@ -128,6 +132,17 @@ def test_too_few_updates_are_said_to_be_too_few(rule: str, least: int) -> None:
         krum_order(honest(4), 1)
     with pytest.raises(ValueError, match="expected"):
         trimmed_mean(honest(4), 2)
+
+
+def test_bad_ones_that_were_found_out_need_not_be_tolerated() -> None:
+    # Three of nine are tolerated, two of which are gone: the other seven stand one or two.
+    found, chosen = combine("multi-krum", honest(7), [1] * 7, BAD, refused=2)
+    assert len(chosen) == 5
+    assert same(found, combine("multi-krum", honest(7), [1] * 7, 2)[0])
+    with pytest.raises(ValueError, match="needs 7 updates to tolerate 2 bad ones, found 6"):
+        combine("krum", honest(6), [1] * 6, BAD, refused=1)
+    # Where there are enough of them, all are.
+    assert len(combine("multi-krum", honest(9), [1] * 9, BAD, refused=2)[1]) == 6
 
 
 def test_a_share_to_tolerate_is_rounded_up() -> None:
@@ -225,10 +240,13 @@ def test_the_model_stays_when_the_next_one_cannot_be_trusted() -> None:
     assert model is not None
     assert same(model, weights(0))
     assert standing == {"stays": "krum needs 7 updates to tolerate 2 bad ones, found 5"}
-    model, standing = settle(weights(7), arrived, None, lambda _: weights(np.inf))
-    assert model is not None
-    assert same(model, weights(7))
-    assert standing == {"stays": "the updates' numbers are too large to combine"}
+    large = {n: (weights(3e38), {"num_examples": 1}) for n in range(4)}
+    for wanted in (None, defence("median")):
+        with np.errstate(over="ignore"):
+            model, standing = settle(weights(7), large, wanted, lambda _: weights(np.inf))
+        assert model is not None
+        assert same(model, weights(7))
+        assert standing == {"stays": "the updates' numbers are too large to combine"}
 
 
 @pytest.mark.parametrize("rule", ["fedavg", *ROBUST])
@@ -279,6 +297,7 @@ def test_fedn_does_not_fall_back_to_an_average_where_a_defence_was_asked_for() -
 
     updates: Any = Updates()
     updates.global_model = weights(0)
+    updates.model_updates.put(Update(weights(1), 5, "0"))
     model, _ = get_aggregator("fedopt", updates).combine_models(
         helper=get_helper("numpyhelper"), parameters=Parameters(functions.NO_AGGREGATOR)
     )
