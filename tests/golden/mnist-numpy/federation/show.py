@@ -20,9 +20,7 @@ def show_round(result: "Round", sites: int) -> None:
     metrics = "  ".join(f"{name} {number(value)}" for name, value in result.mean().items())
     metrics = metrics or "metrics withheld"
     updates = f"{result.updates} of {sites} sites"
-    say(
-        f"round {result.number}: {updates}  {metrics}  ({result.seconds:.1f} s)"
-    )
+    say(f"round {result.number}: {updates}  {metrics}  ({result.seconds:.1f} s)")
 
 
 def show_table(results: "list[Round]", sites: int) -> None:
