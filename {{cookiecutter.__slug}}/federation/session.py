@@ -170,7 +170,7 @@ def watch(
         with console.status("waiting for the next round"):
             for result in follow(api, session, timeout, online, say, keep, done):
                 if spent.over(result, record):
-                    say("the session's other rounds will change nothing")
+                    say("the session's other rounds have nothing more to learn from")
                     break
                 results.append(result)
                 note(folder, results, record)

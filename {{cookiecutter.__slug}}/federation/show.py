@@ -23,8 +23,9 @@ def show_round(result: "Round", sites: int) -> None:
         say(f"round {result.number}: failed, {result.cause}")
         return
     metrics = "  ".join(f"{name} {number(value)}" for name, value in result.mean().items())
-    updates = f"{result.updates} of {sites} sites  {metrics or 'metrics withheld'}"
-    say(f"round {result.number}: {updates}  ({result.seconds:.1f} s)")
+    metrics = metrics or "metrics withheld"
+    updates = f"{result.updates} of {sites} sites"
+    say(f"round {result.number}: {updates}  {metrics}  ({result.seconds:.1f} s)")
 
 
 def show_table(results: "list[Round]", sites: int) -> None:

@@ -170,7 +170,7 @@ def watch(api: APIClient, session: str, options: argparse.Namespace) -> None:
         with console.status("waiting for the first round"):
             for result in follow(api, session, timeout, online, say):
                 if spent.over(result, record):
-                    say("the session's other rounds will change nothing")
+                    say("the session's other rounds have nothing more to learn from")
                     break
                 results.append(result)
                 save(folder, api, results, record)

@@ -22,6 +22,7 @@ def show_round(result: "Round", sites: int) -> None:
         say(f"round {result.number}: failed, {result.cause}")
         return
     metrics = "  ".join(f"{name} {number(value)}" for name, value in result.mean().items())
+    metrics = metrics or "metrics withheld"
     updates = f"{result.updates} of {sites} sites"
     say(f"round {result.number}: {updates}  {metrics}  ({result.seconds:.1f} s)")
 

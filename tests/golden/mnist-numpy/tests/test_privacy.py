@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fedn.utils.helpers.helpers import get_helper
 
+from federation.rounds import Metrics, Round
 from model import data, privacy, weights
 from model.dataset import Array
 from model.errors import PackageError
@@ -230,6 +231,14 @@ def test_what_the_server_sends_wrong_is_refused_by_name(
 ) -> None:
     with pytest.raises(PackageError, match=expected):
         Settings.override(sent)
+
+
+def test_a_round_has_the_mean_of_those_sites_that_tell_their_metrics() -> None:
+    sites: dict[str, Metrics] = {
+        "site-1": {"num_examples": 3},
+        "site-2": {"accuracy": 0.5, "num_examples": 40},
+    }
+    assert Round(1, finished=True, sites=sites).mean() == {"accuracy": 0.5}
 
 
 def test_metrics_of_few_held_out_examples_stay_at_the_site(
