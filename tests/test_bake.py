@@ -42,9 +42,9 @@ federation/tokens.py federation/upload.py federation/workers.py fraud-detection.
 joining/JOIN.md joining/compose.yaml joining/join.py joining/verify.py pyproject.toml SECURITY.md
 requirements-dev.txt requirements-fedn.txt requirements.lock requirements.txt tests/conftest.py
 tests/test_aggregation.py tests/test_classifier.py tests/test_contract.py tests/test_data.py
-tests/test_entry_points.py tests/test_learning.py tests/test_lock.py tests/test_metrics.py
-tests/test_package.py tests/test_partition.py tests/test_settings.py tests/test_weights.py
-tests/test_worker.py
+tests/test_entry_points.py tests/test_leaks.py tests/test_learning.py tests/test_lock.py
+tests/test_metrics.py tests/test_package.py tests/test_partition.py tests/test_settings.py
+tests/test_weights.py tests/test_worker.py
 """.split()
 FILES_OF_TASK = {"fraud": [], "mnist": ["federation/digits.npz"]}
 
