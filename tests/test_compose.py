@@ -255,9 +255,11 @@ def test_what_a_site_gets_starts_its_image_on_its_data(client: dict[str, Any]) -
     for untold in ("command", "entrypoint", "ports", "build", "networks"):
         # The image knows how to join, and `docker compose run client check` must go through.
         assert untold not in client
-    mounts = [(mount["source"], mount["target"]) for mount in client["volumes"]]
-    assert mounts == [("./client.yaml", "/config/client.yaml"), ("./data", "/data")]
-    for mount in client["volumes"]:
+    *mounts, state = client["volumes"]
+    assert state == {"type": "volume", "source": "state", "target": "/state"}
+    pairs = [(mount["source"], mount["target"]) for mount in mounts]
+    assert pairs == [("./client.yaml", "/config/client.yaml"), ("./data", "/data")]
+    for mount in mounts:
         assert mount["type"] == "bind"
         assert mount["read_only"] is True
         assert mount["bind"] == {"create_host_path": False}
