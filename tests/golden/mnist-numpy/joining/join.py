@@ -5,22 +5,26 @@
     python join.py health        exit with 0 while the client is connected
 
 The site's data lies where FEDN_DATA_PATH says, or in the folder data/ beside this file. The
-settings are in client.yaml beside this file, or where FEDN_CLIENT_CONFIG says.
+settings are in client.yaml beside this file, or where FEDN_CLIENT_CONFIG says. Which version of a
+signed package ran last is kept below ~/.local/state, or in the folder that SITE_STATE names.
 """
 
-import hashlib
 import importlib.util
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from joining import verify
+else:
+    import verify
 
 HERE = Path(__file__).resolve().parent
 # What FEDn's log says when its client ends, and what a person should do about it. FEDn itself
@@ -28,8 +32,6 @@ HERE = Path(__file__).resolve().parent
 CAUSES = {
     "Unauthorized": "{url} refuses the token in client.yaml, or the lack of one; ask the initiator "
     "for a token, and write it there",
-    "Could not validate compute package": "{url} hands out another package than the one that you "
-    "were invited to run (SHA-256 {sum}); nothing of it was run; tell the initiator",
     "CERTIFICATE_VERIFY_FAILED": "the certificate of {url} is not trusted here; for a root of the "
     "initiator's own, name its file in REQUESTS_CA_BUNDLE and GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
     "Incorrect URL": "{url} is no FEDn controller; check api_url in client.yaml",
@@ -66,15 +68,23 @@ def join() -> NoReturn:
     check(data_path())
     # A folder of its own for every run: FEDn never cleans the one that it unpacks packages to.
     with tempfile.TemporaryDirectory(prefix="package-") as folder:
+        # FEDn's own download would write to wherever the controller's answer says, before it
+        # compares the checksum: the client runs what is verified here, and downloads nothing.
+        verify.prepare(archive(), settings, Path(folder))
         environment = {
             **os.environ,
+            **verify.named_files(),
             "FEDN_DATA_PATH": str(data_path()),
             "FEDN_PACKAGE_EXTRACT_DIR": folder,
             # The package's commands start `python`: the one that runs this.
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
         client = subprocess.Popen(
-            [str(Path(sys.executable).with_name("fedn")), "client", "start", "-in", config()],
+            [
+                *(str(Path(sys.executable).with_name("fedn")), "client", "start"),
+                *("-in", config(), "--local-package"),
+            ],
+            cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -101,7 +111,7 @@ def join() -> NoReturn:
 def follow(client: "subprocess.Popen[str]", settings: dict[str, Any]) -> str:
     """Print the client's log as it comes. Return the cause of its end, if the log tells it."""
     own, known = "", ""
-    facts = {"url": settings["api_url"], "sum": settings.get("package_checksum")}
+    facts = {"url": settings["api_url"]}
     for line in client.stdout or ():
         print(line, end="", flush=True)
         # The entry points' own errors say more than FEDn's, which follow.
@@ -112,12 +122,13 @@ def follow(client: "subprocess.Popen[str]", settings: dict[str, Any]) -> str:
 
 
 def check(file: Path) -> None:
-    """Say what is in the data, or exit with the rule that it breaks."""
+    """Say what is in the data, or exit with the rule that it breaks.
+
+    The package's own code looks at it, and is verified before, if there are settings.
+    """
+    settings = read_settings() if Path(config()).exists() else {}
     with tempfile.TemporaryDirectory(prefix="package-") as folder:
-        with tarfile.open(archive()) as content:
-            # Without it, a link in an archive could lead out of the folder.
-            content.extraction_filter = getattr(tarfile, "data_filter", None)
-            content.extractall(folder)  # noqa: S202, the checksum was compared
+        verify.unpack(archive(), settings, Path(folder))
         command = [sys.executable, "-B", "check_data.py", str(file.resolve())]
         code = subprocess.run(command, cwd=folder, check=False).returncode
     if code:
@@ -149,18 +160,12 @@ def read_settings() -> dict[str, Any]:
         sys.exit(f"error: {config()}: expected YAML: {' '.join(str(error).split())}")
     if not isinstance(settings, dict) or not settings.get("api_url") or not settings.get("name"):
         sys.exit(f"error: {config()}: expected api_url and name in it")
-    found = hashlib.sha256(archive().read_bytes()).hexdigest()
-    if settings.get("package_checksum") not in (None, found):
-        sys.exit(
-            f"error: {archive()}: expected SHA-256 {settings['package_checksum']}, found {found}; "
-            "ask the initiator for an image or a package of this invitation"
-        )
     return settings
 
 
 def config() -> str:
     """Return the path of client.yaml."""
-    return os.environ.get("FEDN_CLIENT_CONFIG") or str(HERE / "client.yaml")
+    return str(Path(os.environ.get("FEDN_CLIENT_CONFIG") or HERE / "client.yaml").absolute())
 
 
 def data_path() -> Path:
