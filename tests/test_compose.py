@@ -209,7 +209,7 @@ def test_each_client_sees_the_data_of_its_own_site_and_cannot_write_it(
                 "bind": {"create_host_path": False},
             },
             # Its own, too, and the only thing that stays: what has left the site.
-            f"ledger-{number}:/ledger",
+            f"state-{number}:/state",
         ]
         assert services[f"client-{number}"]["tmpfs"] == ["/tmp", "/work:mode=1777"]
 
@@ -257,8 +257,8 @@ def test_what_a_site_gets_starts_its_image_on_its_data(client: dict[str, Any]) -
     for untold in ("command", "entrypoint", "ports", "build", "networks"):
         # The image knows how to join, and `docker compose run client check` must go through.
         assert untold not in client
-    *mounts, ledger = client["volumes"]
-    assert ledger == {"type": "volume", "source": "ledger", "target": "/ledger"}
+    *mounts, state = client["volumes"]
+    assert state == {"type": "volume", "source": "state", "target": "/state"}
     pairs = [(mount["source"], mount["target"]) for mount in mounts]
     assert pairs == [("./client.yaml", "/config/client.yaml"), ("./data", "/data")]
     for mount in mounts:

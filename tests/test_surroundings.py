@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from baking import Project, generate, tree
+from baking import ROOT, Project, generate, tree
 
 ROOT_USER = os.geteuid() == 0
 # Root needs no user namespace; everybody else has to be root in one.
@@ -89,6 +89,31 @@ def test_in_a_read_only_home_with_another_home(
     result = generate(tmp_path / "out", before=[*read_only, "env", f"HOME={other}"])
     assert (result.returncode, result.stderr) == (0, "")
     assert same(tmp_path / "out", project("fraud", "keras"))
+
+
+def test_the_hooks_write_inside_the_project_and_nowhere_else(
+    tmp_path: Path, home: Path, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out"
+    folders = [output, home, tmp_path / "temporary"]
+    for folder in folders[::2]:
+        folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folders[2]))
+    # Where it can be had, all else is read-only: what tried to write there would fail.
+    lines = [f"mount --bind '{folder}' '{folder}'" for folder in folders]
+    script = " && ".join([*lines, "mount -o remount,ro,bind /", 'exec "$@"'])
+    before = (
+        [*MOUNT, script, "sh"] if ROOT_USER and not refused(*MOUNT, script, "sh", "true") else []
+    )
+    result = generate(output, before=before)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert same(output, project("fraud", "keras"))
+    # In the home are cookiecutter's own answers and nothing else; nothing is left in /tmp but the
+    # rendered hooks, which cookiecutter leaves there.
+    assert set(tree(home)) == {".cookiecutter_replay/repo.json".replace("repo", ROOT.name)}
+    left = tree(folders[2])
+    assert all(Path(name).suffix == ".py" for name in left), left
+    assert {path.name for path in tmp_path.iterdir()} == {folder.name for folder in folders}
 
 
 def test_in_an_ascii_locale_and_in_a_folder_with_blanks_and_accents(

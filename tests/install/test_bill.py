@@ -1,12 +1,10 @@
 """What is known of what a project ships: the bill of materials, licenses, vulnerabilities."""
 
 import hashlib
-import http.server
 import json
 import os
 import re
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from baking import ROOT
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from installing import CAPTURED, Install, Installed
+from vulnerabilities import Database, database
 
 pytestmark = pytest.mark.install
 
@@ -109,69 +108,43 @@ def test_every_locked_package_is_listed_with_its_license_or_named_as_unknown(
 
 
 @pytest.fixture
-def database() -> Iterator[tuple[str, set[tuple[str, str]], set[str]]]:
-    """A database of vulnerabilities as OSV answers: where, what was asked, what has one."""
-    asked: set[tuple[str, str]] = set()
-    vulnerable: set[str] = set()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            name = query["package"]["name"]
-            asked.add((name, query["version"]))
-            ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "999"}]}]
-            package = {"name": name, "ecosystem": "PyPI"}
-            found = {"id": "OSV-1", "affected": [{"package": package, "ranges": ranges}]}
-            answer = json.dumps({"vulns": [found]} if name in vulnerable else {}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", asked, vulnerable
-    server.shutdown()
+def known() -> Iterator[Database]:
+    with database() as served:
+        yield served
 
 
-def audit(folder: Path, url: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command: list[str | Path] = ["make", "-C", folder, "audit", *options]
-    command.append(f"AUDIT=--strict -s osv --osv-url {url}")
+def audit(folder: Path, known: Database, *options: str) -> subprocess.CompletedProcess[str]:
+    command: list[str | Path] = ["make", "-C", folder, "audit", known.audit, *options]
     return subprocess.run(command, env=os.environ | {"NO_PROXY": "127.0.0.1"}, **CAPTURED)
 
 
 def test_the_audit_asks_for_what_is_locked_and_fails_on_what_is_vulnerable(
-    project: Installed, database: tuple[str, set[tuple[str, str]], set[str]]
+    project: Installed, known: Database
 ) -> None:
-    url, asked, vulnerable = database
     # PyTorch's version as no database has it, which no project of another framework locks.
     lock = project.folder / "requirements.lock"
     text = lock.read_text("utf-8")
     options = f"VENV={project.venv}", f"--old-file={project.venv}/.ready"
     lock.write_text(text + f"torch==2.13.0+cpu \\\n    --hash=sha256:{'0' * 64}\n")
     try:
-        passed = audit(project.folder, url, *options)
+        passed = audit(project.folder, known, *options)
     finally:
         lock.write_text(text)
     assert passed.returncode == 0, passed.stderr
     assert "No known vulnerabilities found" in passed.stderr
-    assert {("fedn", "0.33.0"), ("numpy", "2.2.6"), ("torch", "2.13.0")} < asked
-    vulnerable.add("idna")
-    failed = audit(project.folder, url, *options)
+    assert {("fedn", "0.33.0"), ("numpy", "2.2.6"), ("torch", "2.13.0")} < known.asked
+    known.vulnerable.add("idna")
+    failed = audit(project.folder, known, *options)
     assert failed.returncode != 0
     assert re.search(r"idna +\S+ +OSV-1 +999", failed.stdout)
 
 
 def test_the_template_audits_the_locks_of_all_projects(
-    database: tuple[str, set[tuple[str, str]], set[str]],
+    known: Database,
 ) -> None:
-    url, asked, vulnerable = database
-    vulnerable.add("torch")
-    failed = audit(ROOT, url)
+    known.vulnerable.add("torch")
+    failed = audit(ROOT, known)
     assert failed.returncode != 0
     # It is in the alphabet's last locks but two: those before are through.
     assert re.search(r"torch +2\.13\.0 +OSV-1", failed.stdout)
-    assert {name for name, _ in asked} > {"keras", "tensorflow-cpu", "polars", "torch"}
+    assert {name for name, _ in known.asked} > {"keras", "tensorflow-cpu", "polars", "torch"}

@@ -112,7 +112,7 @@ def test_it_says_what_it_is_and_how_to_run_it(image: Image) -> None:
     assert config["Entrypoint"] == ["python", "/opt/joining/join.py"]
     assert config["Healthcheck"]["Test"] == ["CMD", "python", "/opt/joining/join.py", "health"]
     assert {"FEDN_DATA_PATH=/data", "FEDN_CLIENT_CONFIG=/config/client.yaml"} < set(config["Env"])
-    assert "PRIVACY_LEDGER=/ledger/privacy.json" in config["Env"]
+    assert "PRIVACY_LEDGER=/state/privacy.json" in config["Env"]
 
 
 def test_nothing_comes_on_top_of_python_but_the_environment_the_package_and_join(
@@ -173,7 +173,7 @@ def test_it_runs_as_nobody_special_and_writes_only_where_it_may(image: Image) ->
         assert "Read-only file system" in refused.stderr
     image.run("touch", "/work/x", "/tmp/x")
     # Where a volume is mounted, which takes its owner and mode from here.
-    assert image.run("stat", "-c", "%u %a", "/ledger") == "10001 777\n"
+    assert image.run("stat", "-c", "%a", "/state") == "1777\n"
     status = image.run("cat", "/proc/self/status")
     powers = {line.split()[0]: line.split()[1] for line in status.splitlines() if "Cap" in line}
     assert set(powers.values()) == {"0" * 16}

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from installing import CAPTURED, Install, Installed, check
+from vulnerabilities import database
 
 pytestmark = pytest.mark.install
 
@@ -18,7 +20,12 @@ def project(installed: Install) -> Installed:
 
 
 @pytest.fixture(scope="module")
-def environment(project: Installed) -> dict[str, str]:
+def environment(project: Installed) -> Iterator[dict[str, str]]:
+    with database() as known:
+        yield surroundings(project) | dict([known.audit.split("=", 1)])
+
+
+def surroundings(project: Installed) -> dict[str, str]:
     return os.environ | {
         "VENV": str(project.venv),
         "PYTHON": sys.executable,
@@ -34,6 +41,9 @@ def test_every_step_of_the_workflow_passes_as_generated(
     flow = yaml.safe_load((project.folder / ".github/workflows/ci.yml").read_text("utf-8"))
     commands = [step["run"] for job in flow["jobs"].values() for step in job["steps"][2:]]
     assert len(commands) == 6
+    # What `make leaks` looks at.
+    check(subprocess.run(["git", "init", "--quiet"], cwd=project.folder, **CAPTURED))
+    check(subprocess.run(["git", "add", "--all"], cwd=project.folder, **CAPTURED))
     for command in commands:
         # The shell that GitHub takes for `run`.
         shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", command]
@@ -66,3 +76,12 @@ def test_a_commit_is_checked_as_ci_checks_it_and_takes_no_secret(
     refused = run("git", "commit", "--message", "Without a docstring")
     assert refused.returncode != 0
     assert "F401" in refused.stderr + refused.stdout
+    (project.folder / "client" / "odd.py").unlink()
+
+    # A token outside of the package, too, in any file. It is made up.
+    token = "gh" + "p_" + "0123456789abcdefghijABCDEFGHIJ012345"
+    (project.folder / "notes.md").write_text(f"{token}\n")
+    check(run("git", "add", "--all"))
+    refused = run("git", "commit", "--message", "A token")
+    assert refused.returncode != 0
+    assert "GitHub Token" in refused.stderr + refused.stdout

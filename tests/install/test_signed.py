@@ -398,3 +398,40 @@ def test_the_archive_of_a_project_with_a_key_is_the_same_and_reproduces(
     sums = {line.split()[0] for line in printed.splitlines() if len(line.split()[0]) == 64}
     assert sums == {sha256((project.folder / "fraud-detection.tar.gz").read_bytes())}
     assert sys.executable in printed
+
+
+PLANTED = b"0123456789-this-must-not-leave-the-initiator"
+
+
+def test_no_secret_is_in_any_file_that_leaves_the_initiator(
+    project: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive, an invitation and what an image is built from; a token in one place alone."""
+    secret = next(Path(os.environ["XDG_CONFIG_HOME"]).rglob("*.key")).read_text("utf-8")
+    raw = base64.b64decode(secret.splitlines()[1])
+    private = [PLANTED, secret.splitlines()[1].encode(), raw, raw[62:94]]
+    planted = [".env", "server.key", "deploy/server.key", "joining/client.yaml", "data/site-1/x"]
+    for name in planted:
+        (project.folder / name).write_bytes(PLANTED)
+    monkeypatch.setenv("BANK_TOKEN", PLANTED.decode())
+    monkeypatch.setenv("FEDN_JWT_SECRET_KEY", PLANTED.decode())
+    shutil.rmtree(project.folder / "invitations", ignore_errors=True)
+    try:
+        project.federation("package")
+        address = "--api-url", "http://127.0.0.1:9"
+        project.federation("invite", "--site", "without", *address)
+        project.federation("invite", "--site", "with", *address, "--token-env", "BANK_TOKEN")
+        project.federation("sbom")
+    finally:
+        for name in planted:
+            (project.folder / name).unlink()
+    invitations = project.folder / "invitations"
+    # What .dockerignore lets in, and nothing besides: a test of the fast ones holds it to that.
+    allowed = (project.folder / ".dockerignore").read_text("utf-8").splitlines()
+    leaving = [project.folder / line[1:] for line in allowed if line.startswith("!")]
+    assert len(leaving) == 4
+    leaving += [path for path in invitations.rglob("*") if path.is_file()]
+    leaving += [project.folder / name for name in ("signing.pub", "fraud-detection.cdx.json")]
+    holding = [path for path in leaving if any(part in path.read_bytes() for part in private)]
+    assert holding == [invitations / "with" / "client.yaml"]
+    assert (invitations / "with").stat().st_mode & 0o777 == 0o700

@@ -22,10 +22,13 @@ COMMANDS = {
     "doctor": "look for what is wrong, and say what mends it",
     "secrets": "make the passwords that compose.yaml asks for",
     "serve": "run FEDn's controller and combiner for trials between machines",
+    "key": "make the keys with which packages are signed",
+    "sbom": "write what is in package and image, for tools (CycloneDX)",
+    "licenses": "list under which licenses that stands which the sites install",
     "token": "make a token for a controller that demands them",
 }
 # Where the module has another name than the command.
-MODULES = {"check-data": "check_data", "token": "tokens"}
+MODULES = {"check-data": "check_data", "token": "tokens", "key": "signing"}
 
 
 def main(arguments: list[str]) -> None:

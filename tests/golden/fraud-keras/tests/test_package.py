@@ -91,9 +91,13 @@ def refusal(folder: Path) -> str:
         ("notes.txt", b"x" * 600_000, "is larger than 0.5 MB"),
         (".env", b"A=1", "looks like a secret by its name"),
         ("server.pem", b"", "looks like a secret by its name"),
-        ("key.txt", b"-----BEGIN RSA PRIVATE " + b"KEY-----", "looks like a key or a token"),
-        ("aws.py", b"KEY = 'AKIA" + b"A" * 16 + b"'", "looks like a key or a token"),
-        ("t.yaml", b"token: eyJhbGciOiJI.eyJzdWIiOiIx" + b".abcdefghij", "looks like a key"),
+        ("key.txt", b"-----BEGIN RSA PRIVATE " + b"KEY-----", "looks like a private key"),
+        ("aws.py", b"KEY = 'AKIA" + b"A" * 16 + b"'", "looks like an AWS access key"),
+        (
+            "t.yaml",
+            b"token: eyJhbGciOiJI.eyJzdWIiOiIx" + b".abcdefghij",
+            "looks like a JSON web token",
+        ),
         ("env/pyvenv.cfg", b"home = /usr/bin", "belongs to a virtual environment"),
     ],
 )
@@ -125,7 +129,7 @@ def test_the_command_prints_the_checksum_that_sha256sum_prints(
 ) -> None:
     archive = tmp_path / "x.tar.gz"
     monkeypatch.setattr(package, "ARCHIVE", archive)
-    package.run(type("Options", (), {"max_size": 10})())
+    package.build()
     assert hashlib.sha256(archive.read_bytes()).hexdigest() in capsys.readouterr().out
 
 

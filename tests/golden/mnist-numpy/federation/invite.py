@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 from urllib.parse import urlsplit
 
-from . import package
+from . import package, signing
 from .controller import checked_url, read_token
 from .project import ARCHIVE, ROOT, SLUG, ProjectError, shown
 from .show import say
@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> None:
         )
     url, token = checked_url(options.api_url), read_token(options.token_env)
     package.check_fresh()
+    signed = signing.signed()
     target = INVITATIONS / (f"{options.site}.zip" if options.zip else options.site)
     if target.exists():
         raise ProjectError(f"{shown(target)} is there already; remove it for a new invitation")
@@ -48,6 +49,8 @@ def run(options: argparse.Namespace) -> None:
     fresh.mkdir(parents=True)
     try:
         write(fresh / options.site, options.site, url, token, options.image)
+        if signed:
+            seal(fresh / options.site, *signed)
         if options.zip:
             made = Path(shutil.make_archive(str(fresh / "made"), "zip", fresh, options.site))
             made.chmod(0o600)
@@ -71,7 +74,7 @@ def write(folder: Path, site: str, url: str, token: str | None, image: str) -> N
     folder.mkdir(0o700)
     (folder / "data").mkdir()
     shutil.copy(ARCHIVE, folder / f"{SLUG}.tgz")
-    for file in (JOINING / "join.py", JOINING / "compose.yaml", LOCK):
+    for file in (*(JOINING / name for name in ("join.py", "verify.py", "compose.yaml")), LOCK):
         shutil.copy(file, folder)
     (folder / ".env").write_text(f"IMAGE={image}\n", "utf-8")
     page = Template((JOINING / "JOIN.md").read_text("utf-8")).substitute(
@@ -97,3 +100,19 @@ def write(folder: Path, site: str, url: str, token: str | None, image: str) -> N
     lines = [f"{key}: {json.dumps(value)}" for key, value in settings.items()]
     lines.append(f"token: {json.dumps(token)}" if token else '# token: "..."')
     (folder / "client.yaml").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def seal(folder: Path, key: str, signature: str) -> None:
+    """Add the signature, for join.py and for the minisign tool, and how to check it by hand."""
+    (folder / f"{SLUG}.tgz.minisig").write_text(signature, "utf-8")
+    with (folder / "client.yaml").open("a", encoding="utf-8") as file:
+        for name, value in (("signing_key", key), ("package_signature", signature)):
+            file.write(f"{name}: {json.dumps(value)}\n")
+    with (folder / "JOIN.md").open("a", encoding="utf-8") as file:
+        file.write(
+            "\n## The package is signed\n\nThe client runs only what was signed with the key\n"
+            f"`{key}`:\ncompare it with what the initiator tells you on another way than this "
+            "folder came. A package of\nanother key, or one older than what ran here last, is not "
+            "even unpacked. By hand, with\n[minisign](https://jedisct1.github.io/minisign/):\n\n"
+            f"```\nminisign -Vm {SLUG}.tgz -P {key}\n```\n"
+        )

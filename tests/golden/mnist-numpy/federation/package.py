@@ -10,7 +10,6 @@ import fnmatch
 import hashlib
 import io
 import os
-import re
 import struct
 import sys
 import tarfile
@@ -20,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import leaks, signing
 from .project import ARCHIVE, CLIENT, ProjectError, shown
 
 # Of one file, in megabytes: sources are small.
@@ -29,12 +29,6 @@ DATA_FILES = {
     *(".orc", ".parquet", ".pickle", ".pkl", ".pt", ".pth", ".sqlite", ".tsv", ".xls", ".xlsx"),
 }
 SECRET_NAMES = (".env", ".env.*", ".netrc", ".pypirc", "*.key", "*.p12", "*.pem", "*.pfx", "id_*sa")
-SECRET_CONTENT = re.compile(
-    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----"  # PEM
-    rb"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"  # AWS access key
-    rb"|\bgh[pousr]_[0-9A-Za-z]{36}"  # GitHub token
-    rb"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"  # JSON web token, as FEDn's
-)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -46,11 +40,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="MB",
         help=f"refuse larger files (default {MAX_SIZE})",
     )
+    parser.add_argument(
+        "--key",
+        type=Path,
+        metavar="FILE",
+        help="the secret key to sign with, if it is not where `python -m federation key` leaves it",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do what the command says."""
+    """Build the archive; sign it, where the project has a key."""
     build(options.max_size)
+    if signature := signing.sign_archive(options.key):
+        version = signing.comment_of(signature.read_text("utf-8")).get("version")
+        print(f"signed: {shown(signature)}, version {version}")
 
 
 def build(max_size: float = MAX_SIZE) -> str:
@@ -130,8 +133,8 @@ def why_not(path: Path, max_size: float) -> str | None:
         return f"is larger than {max_size:g} MB"
     if any(fnmatch.fnmatch(path.name.lower(), pattern) for pattern in SECRET_NAMES):
         return "looks like a secret by its name"
-    if SECRET_CONTENT.search(path.read_bytes()):
-        return "holds what looks like a key or a token"
+    if found := leaks.find(path.read_bytes()):
+        return f"holds what looks like {found}"
     return None
 
 
