@@ -65,7 +65,7 @@ def follow(
     Raises `ProjectError` when the session stops moving.
     """
     reported, late, kept = 0, 0, 0
-    moved = time.monotonic()
+    moved, asked = time.monotonic(), living()
     while True:
         alive = living()
         finished = api.get_session_status(session) in ("Finished", "Terminated", "Failed")
@@ -81,11 +81,14 @@ def follow(
             superseded = reported + 1 < len(rounds) and _is_over(rounds[reported + 1])
             if unheard and not superseded and waited < timeout:
                 break
+            absent = asked - _senders(api, session, entry)
+            if late <= reported and result.updates < len(asked) and absent and result.finished:
+                say(f"round {result.number} ended without {', '.join(sorted(absent))}")
             if unheard:
                 say(f"round {result.number}: no validation from {', '.join(sorted(unheard))}")
             yield result
             reported += 1
-            moved = time.monotonic()
+            moved, asked = time.monotonic(), alive
         if finished and reported == len(rounds):
             return
         waited = time.monotonic() - moved
