@@ -175,7 +175,7 @@ class Attempt:
         for line in client.stdout or ():
             print(line, end="", flush=True)
             # The entry points' own errors say more than FEDn's, which follow.
-            if line.startswith("error: "):
+            if line.startswith("error: ") and not any(sign in line for sign in CAUSES):
                 own = line.removeprefix("error: ").strip()
             self.joined |= JOINED in line
             if WORKED in line:

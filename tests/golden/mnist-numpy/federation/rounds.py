@@ -95,7 +95,7 @@ def follow(
         if waited > timeout and late <= reported:
             late = reported + 1
             sent = _senders(api, session, rounds[reported]) if reported < len(rounds) else set()
-            missing = ", ".join(sorted(alive - sent)) or "nobody"
+            missing = ", ".join(sorted((asked | alive) - sent)) or "nobody"
             say(f"round {done + late} is over its {timeout:g} s; still missing: {missing}")
         if waited > timeout + GRACE:
             raise ProjectError(
