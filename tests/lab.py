@@ -301,6 +301,12 @@ class Lab:
         return [entry["updates"] for entry in record["rounds"]]
 
 
+def missed(printed: str, site: str) -> bool:
+    """Tell whether a session said that a round did without a site: while it waited, or after."""
+    said = rf"round \d (is over its .*; still missing:|ended without) {site}\n"
+    return re.search(said, printed) is not None
+
+
 def until(condition: Callable[[], bool], what: Callable[[], str], pause: float = 0.1) -> None:
     """Wait for what must come."""
     deadline = time.monotonic() + PATIENCE

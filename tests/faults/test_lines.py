@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from lab import Lab
+from lab import Lab, missed, until
 
 pytestmark = [pytest.mark.install, pytest.mark.faults]
 
@@ -20,7 +20,7 @@ def test_line_cut_in_mid_upload_and_back(lab: Lab) -> None:
     site.wait_for("Uploading model to combiner", seen + site.said(seen).index("UPLOAD_MODEL"))
     time.sleep(0.5)
     site.cable(cut=True)
-    session.wait_for("still missing: bank-3")
+    until(lambda: missed(session.printed(), "bank-3"), session.printed)
     said = site.said(seen)
     assert said.rindex("Uploading model to combiner") > said.rindex("UPLOAD_MODEL")
     site.cable()

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from lab import Lab
+from lab import Lab, missed
 
 pytestmark = [pytest.mark.install, pytest.mark.faults]
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
@@ -26,7 +26,7 @@ def test_data_truncated_in_mid_session(lab: Lab) -> None:
     assert re.match(r"error: \S+transactions\.csv: ", told), told
     code, printed = session.end()
     assert code == 0, printed
-    assert "still missing: bank-1\n" in printed
+    assert missed(printed, "bank-1"), printed
     assert lab.updates()[-1] == 2
     # The data is mended, and the site joins again.
     site.data.write_bytes(good)
@@ -78,7 +78,7 @@ def test_disk_full_at_a_site(lab: Lab, tmp_path: Path) -> None:
         waste.unlink()
         code, printed = session.end()
         assert code == 0, printed
-        assert "still missing: bank-2\n" in printed
+        assert missed(printed, "bank-2"), printed
         assert 2 in lab.updates()
         code, printed = lab.session("--rounds", "1", "--round-timeout", "20").end()
         assert code == 0, printed

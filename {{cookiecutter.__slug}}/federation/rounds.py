@@ -78,7 +78,7 @@ def follow(
     Raises `ProjectError` when the session stops moving.
     """
     reported, late, kept, looks = 0, 0, 0, 0
-    moved = time.monotonic()
+    moved, asked = time.monotonic(), living()
     while True:
         alive = living()
         finished = api.get_session_status(session) in ("Finished", "Terminated", "Failed")
@@ -86,7 +86,8 @@ def follow(
         while reported < len(rounds) and _is_over(rounds[reported]):
             entry = rounds[reported]
             result = _result(api, session, entry, number=done + reported + 1)
-            _add_privacy(result, _senders(api, session, entry))
+            senders = _senders(api, session, entry)
+            _add_privacy(result, senders)
             if result.finished and not result.used_up and result.number > kept:
                 keep(result)
                 kept = result.number
@@ -100,20 +101,23 @@ def follow(
             if untold and looks < LOOKS:
                 looks += 1
                 break
+            absent = asked - set(senders)
+            if late <= reported and result.updates < len(asked) and absent and result.finished:
+                say(f"round {result.number} ended without {', '.join(sorted(absent))}")
             if unheard:
                 say(f"round {result.number}: no validation from {', '.join(sorted(unheard))}")
             for site, cause in result.unusable.items():
                 say(f"round {result.number}: the validation of {site} is left out: {cause}")
             yield result
             reported, looks = reported + 1, 0
-            moved = time.monotonic()
+            moved, asked = time.monotonic(), alive
         if finished and reported == len(rounds):
             return
         waited = time.monotonic() - moved
         if waited > timeout and late <= reported:
             late = reported + 1
             sent = _senders(api, session, rounds[reported]) if reported < len(rounds) else {}
-            missing = ", ".join(sorted(alive - set(sent))) or "nobody"
+            missing = ", ".join(sorted((asked | alive) - set(sent))) or "nobody"
             say(f"round {done + late} is over its {timeout:g} s; still missing: {missing}")
         if waited > timeout + GRACE:
             raise ProjectError(

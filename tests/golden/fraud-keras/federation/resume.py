@@ -18,8 +18,9 @@ from . import package, seed, upload
 from .project import SEED, ProjectError, shown
 from .rounds import Round
 
-# What is asked of a run anew, and not taken from the one that it goes on with.
-ANEW = ("command", "action", "api_url", "token_env", "model", "resume", "sites")
+# What is asked of a run anew, and not taken from the one that it goes on with; of a session also
+# with how many sites it may begin.
+ANEW = {"command", "action", "api_url", "token_env", "model", "resume"}
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +52,8 @@ def before(options: argparse.Namespace) -> tuple[argparse.Namespace, list[Round]
     run = options.resume
     if run is None:
         return options, []
+    if vars(options).get("model"):
+        raise ProjectError("--model and --resume: expected one of them, found both")
     try:
         found = json.loads((run / "metrics.json").read_text("utf-8"))
         names = {field.name for field in dataclasses.fields(Round)}
@@ -58,7 +61,8 @@ def before(options: argparse.Namespace) -> tuple[argparse.Namespace, list[Round]
             Round(**{name: entry[name] for name in names & entry.keys()})
             for entry in found["rounds"]
         ]
-        asked = {name: value for name, value in found["options"].items() if name not in ANEW}
+        anew = ANEW | {"sites"} if "action" in vars(options) else ANEW
+        asked = {name: value for name, value in found["options"].items() if name not in anew}
         total = int(asked["rounds"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise ProjectError(

@@ -8,6 +8,7 @@ The site's data lies where FEDN_DATA_PATH says, or in the folder data/ beside th
 settings are in client.yaml beside this file, or where FEDN_CLIENT_CONFIG says.
 """
 
+import errno
 import hashlib
 import importlib.util
 import os
@@ -47,7 +48,7 @@ CAUSES = {
     "No combiner available": "{url} has no combiner to work with yet; try again later",
 }
 # What passes by itself, once this site has been in the federation.
-PASSING = ("Connect to FEDn Api - Error", "No combiner available")
+PASSING = ("Connect to FEDn Api - Error", "No combiner available", "No space left on device")
 
 
 def main(arguments: list[str]) -> None:
@@ -92,21 +93,21 @@ def join() -> NoReturn:
     last, equal, wait, joined = "", 0, FIRST_WAIT, False
     while True:
         settings = read_settings()
+        worked = passing = False
         try:
             check(data_path())
             attempts[:] = [attempt := Attempt(settings)]
             cause = attempt.run()
+            joined |= attempt.joined
+            worked, passing = attempt.worked, attempt.passing
         except OSError as error:
             # Such as a full disk: there is no place to unpack the package to.
-            cause = str(error)
-            if not joined:
-                sys.exit(f"error: {cause}")
-        joined |= attempt.joined
+            cause, passing = str(error), error.errno == errno.ENOSPC
         # An update that was sent in between makes it another story.
-        equal = equal + 1 if cause == last and not attempt.worked else 1
-        wait = FIRST_WAIT if attempt.worked else wait
+        equal = equal + 1 if cause == last and not worked else 1
+        wait = FIRST_WAIT if worked else wait
         last = cause
-        if not joined or (equal >= ATTEMPTS and not attempt.passing):
+        if not joined or (equal >= ATTEMPTS and not passing):
             sys.exit(f"error: {cause}")
         print(f"FEDn's client ended: {cause}; trying again in {wait} s", flush=True)
         time.sleep(wait)
@@ -174,7 +175,7 @@ class Attempt:
         for line in client.stdout or ():
             print(line, end="", flush=True)
             # The entry points' own errors say more than FEDn's, which follow.
-            if line.startswith("error: "):
+            if line.startswith("error: ") and not any(sign in line for sign in CAUSES):
                 own = line.removeprefix("error: ").strip()
             self.joined |= JOINED in line
             if WORKED in line:
