@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 HERE = Path(__file__).resolve().parent
 # Bytes that a package may unpack to: it holds sources, of up to 10 MB each.
 LARGEST = 1 << 27
+MOST_FILES = 10_000
 # What FEDn's log says when its client ends, and what a person should do about it. FEDn itself
 # exits with 0 in most of these cases.
 CAUSES = {
@@ -137,7 +138,12 @@ def unpack(package: Path, folder: Path) -> None:
         if len(content) > LARGEST:
             sys.exit(f"error: {package}: expected up to {LARGEST:,} bytes in it, found more")
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as members:
-            files = {member.name: members.extractfile(member) for member in members if may(member)}
+            files = {}
+            for number, member in enumerate(members):
+                if number == MOST_FILES:
+                    raise ValueError(f"more than {MOST_FILES:,} files")
+                if may(member):
+                    files[member.name] = members.extractfile(member)
             # Out of the archive's own bytes, each once, so that no more comes out than went in.
             for name, file in files.items():
                 target = folder / name
