@@ -26,16 +26,17 @@ client/.scaleoutignore client/check_data.py client/entry.py client/fedn.yaml cli
 client/model/__init__.py client/model/classifier.py client/model/data.py client/model/dataset.py
 client/model/errors.py client/model/files.py client/model/metrics.py client/model/schema.json
 client/model/schema.py client/model/seeding.py client/model/settings.py client/model/site.py
-client/model/weights.py client/predict.py client/scaleout.yaml client/steps.py client/train.py
-client/validate.py client/worker.py compose.yaml deploy/nginx.conf federation/__init__.py
-federation/__main__.py federation/aggregation.py federation/baselines.py federation/check_data.py
-federation/checks/__init__.py federation/checks/machine.py federation/checks/network.py
-federation/checks/project.py federation/clients.py federation/contract.py federation/controller.py
-federation/doctor.py federation/figures.py federation/invite.py federation/network.py
-federation/package.py federation/partition.py federation/processes.py federation/project.json
-federation/project.py federation/report.html federation/report.py federation/rounds.py
-federation/runs.py federation/samples.py federation/schema.py federation/secrets.py
-federation/seed.py federation/serve.py federation/server.py federation/session.py federation/show.py
+client/model/npz.py client/model/weights.py client/predict.py client/scaleout.yaml client/steps.py
+client/train.py client/validate.py client/worker.py compose.yaml deploy/nginx.conf
+federation/__init__.py federation/__main__.py federation/aggregation.py federation/baselines.py
+federation/check_data.py federation/checks/__init__.py federation/checks/machine.py
+federation/checks/network.py federation/checks/project.py federation/clients.py
+federation/contract.py federation/controller.py federation/doctor.py federation/figures.py
+federation/invite.py federation/network.py federation/package.py federation/partition.py
+federation/processes.py federation/project.json federation/project.py federation/report.html
+federation/report.py federation/rounds.py federation/records.py federation/runs.py
+federation/samples.py federation/schema.py federation/secrets.py federation/seed.py
+federation/serve.py federation/server.py federation/session.py federation/show.py
 federation/simulate.py federation/simulation.py federation/sites.py federation/summary.py
 federation/tokens.py federation/upload.py federation/workers.py fraud-detection.tar.gz
 joining/JOIN.md joining/compose.yaml joining/join.py pyproject.toml requirements-dev.txt

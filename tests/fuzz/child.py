@@ -2,7 +2,8 @@
 
     python -B -m fuzz.child PROJECT SEED EVERY KIND=CASES ...
 
-EVERY: of a corpus' numbered cases each so many'th is tried. It is started by `fuzz.running` in an empty folder, with the project's library to import.
+EVERY: of a corpus' numbered cases each so many'th is tried. It is started by `fuzz.running` in an
+empty folder, with the project's library to import.
 """
 
 import json

@@ -9,12 +9,11 @@ from typing import Any
 from fedn import APIClient
 
 from .controller import listed
-from .project import ProjectError
+from .project import ProjectError, one_line
+from .records import Metrics, RecordError, sent_metrics
 
 # Seconds between two looks at the network, and those that FEDn may take beyond a round's timeout.
 POLL, GRACE = 0.5, 60
-
-Metrics = dict[str, float | None]
 
 
 @dataclass
@@ -27,10 +26,13 @@ class Round:
     updates: int = 0
     seconds: float = 0.0
     sites: dict[str, Metrics] = field(default_factory=dict)
+    # What is wrong with the metrics that a site sent; it has none in `sites` then.
+    unusable: dict[str, str] = field(default_factory=dict)
 
     def mean(self) -> Metrics:
         """Return each metric's mean over the sites that have it, weighted by their examples."""
-        names = [name for name in next(iter(self.sites.values()), {}) if name != "num_examples"]
+        known = (name for metrics in self.sites.values() for name in metrics)
+        names = [name for name in dict.fromkeys(known) if name != "num_examples"]
         means: Metrics = {}
         for name in names:
             pairs = [
@@ -72,6 +74,8 @@ def follow(
                 break
             if unheard:
                 say(f"round {result.number}: no validation from {', '.join(sorted(unheard))}")
+            for site, cause in result.unusable.items():
+                say(f"round {result.number}: the validation of {site} is left out: {cause}")
             yield result
             reported += 1
             moved = time.monotonic()
@@ -112,13 +116,22 @@ def _result(api: APIClient, session: str, entry: dict[str, Any], number: int) ->
     model = next(model["model_id"] for model in models if model["parent_model"] == parent)
     # Filtered here: the client's filters have names that the server does not know.
     validations = [v for v in listed(api.get_validations()) if v["model_id"] == model]
+    sites: dict[str, Metrics] = {}
+    unusable = {}
+    for validation in validations:
+        name = one_line(validation["sender"]["name"])
+        try:
+            sites[name] = sent_metrics(validation["data"])
+        except RecordError as error:
+            sites[name], unusable[name] = {}, one_line(str(error))
     return Round(
         number,
         finished=True,
         model_id=model,
         updates=combined["data"]["aggregation_time"]["nr_aggregated_models"],
         seconds=combined["time_exec_training"],
-        sites={v["sender"]["name"]: json.loads(v["data"]) for v in validations},
+        sites=sites,
+        unusable=unusable,
     )
 
 
@@ -126,8 +139,15 @@ def _senders(api: APIClient, session: str, entry: dict[str, Any]) -> set[str]:
     """Return the sites whose update in a round has come: it names the model it started from."""
     model = entry["round_config"]["model_id"]
     return {
-        status["sender"]["name"]
+        one_line(status["sender"]["name"])
         for status in listed(api.get_statuses(session_id=session))
-        if status["status"] == "Model update completed."
-        and json.loads(status["data"])["modelId"] == model
+        if status["status"] == "Model update completed." and _trained_from(status["data"]) == model
     }
+
+
+def _trained_from(text: str) -> Any:
+    """Return the model that a site says its update started from; None where it says none."""
+    try:
+        return json.loads(text)["modelId"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None

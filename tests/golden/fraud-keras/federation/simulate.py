@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import package, samples, seed, sites
+from . import package, records, samples, seed, sites
 from .baselines import measure_baselines
 from .clients import Clients
 from .project import DATA, ROOT, SEED, SLUG, ProjectError, by_number, shown
@@ -56,9 +56,7 @@ def run(options: argparse.Namespace) -> None:
     """Run the rounds and the baselines; leave a folder with metrics, models and a page."""
     before = Run.read(options.resume) if options.resume else None
     if before:
-        kept = before.config["options"] | {"resume": options.resume, "workers": options.workers}
-        options = argparse.Namespace(**kept)
-        options.source = options.source and Path(options.source)
+        options = recorded(before, options)
     else:
         choose_data(options)
     check(options)
@@ -109,6 +107,16 @@ def run(options: argparse.Namespace) -> None:
     say(f"run: {shown(run_.folder)}\nreport: {shown(page)}")
     if options.mlflow:
         log_to_mlflow(run_, options.mlflow)
+
+
+def recorded(before: Run, options: argparse.Namespace) -> argparse.Namespace:
+    """Return the options that a run to go on with was started with."""
+    try:
+        kept = records.options(before.config, add_options)
+    except records.RecordError as error:
+        raise ProjectError(f"{shown(before.folder)}: config.json: {error}") from None
+    kept.resume, kept.workers = options.resume, options.workers
+    return kept
 
 
 def choose_data(options: argparse.Namespace) -> None:

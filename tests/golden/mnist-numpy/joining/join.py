@@ -8,8 +8,10 @@ The site's data lies where FEDN_DATA_PATH says, or in the folder data/ beside th
 settings are in client.yaml beside this file, or where FEDN_CLIENT_CONFIG says.
 """
 
+import gzip
 import hashlib
 import importlib.util
+import io
 import os
 import shutil
 import signal
@@ -23,6 +25,9 @@ from types import FrameType
 from typing import Any, NoReturn
 
 HERE = Path(__file__).resolve().parent
+# Bytes that a package may unpack to: it holds sources, of up to 10 MB each.
+LARGEST = 1 << 27
+MOST_FILES = 10_000
 # What FEDn's log says when its client ends, and what a person should do about it. FEDn itself
 # exits with 0 in most of these cases.
 CAUSES = {
@@ -114,14 +119,50 @@ def follow(client: "subprocess.Popen[str]", settings: dict[str, Any]) -> str:
 def check(file: Path) -> None:
     """Say what is in the data, or exit with the rule that it breaks."""
     with tempfile.TemporaryDirectory(prefix="package-") as folder:
-        with tarfile.open(archive()) as content:
-            # Without it, a link in an archive could lead out of the folder.
-            content.extraction_filter = getattr(tarfile, "data_filter", None)
-            content.extractall(folder)  # noqa: S202, the checksum was compared
+        unpack(archive(), Path(folder))
         command = [sys.executable, "-B", "check_data.py", str(file.resolve())]
         code = subprocess.run(command, cwd=folder, check=False).returncode
     if code:
         sys.exit(code)
+
+
+def unpack(package: Path, folder: Path) -> None:
+    """Unpack a package's plain files below a folder, or exit with why it is none.
+
+    A link, a device or a path that leads elsewhere is refused, and so is what unfolds to more
+    than `LARGEST` bytes; no more is ever held in memory.
+    """
+    try:
+        with gzip.open(package) as packed:
+            content = packed.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            sys.exit(f"error: {package}: expected up to {LARGEST:,} bytes in it, found more")
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as members:
+            files = {}
+            for number, member in enumerate(members):
+                if number == MOST_FILES:
+                    raise ValueError(f"more than {MOST_FILES:,} files")
+                if may(member):
+                    files[member.name] = members.extractfile(member)
+            # Out of the archive's own bytes, each once, so that no more comes out than went in.
+            for name, file in files.items():
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(file.read() if file else b"")
+    # What gzip and tarfile raise at foreign bytes is more than their documentation tells.
+    except Exception as error:
+        words = ascii(" ".join(str(error).split()))[1:-1]
+        sys.exit(f"error: {package}: expected a compute package, found: {words}")
+
+
+def may(member: tarfile.TarInfo) -> bool:
+    """Tell whether a member of an archive is a file that may be unpacked; a folder need not be."""
+    if member.isdir():
+        return False
+    odd = {"", ".."} & set(member.name.split("/")) or set("\\:\0") & set(member.name)
+    if odd or not member.isfile() or member.issparse():
+        raise ValueError(f"{member.name!r}, which is no plain file below the package's folder")
+    return True
 
 
 def health() -> None:
@@ -145,8 +186,10 @@ def read_settings() -> dict[str, Any]:
         settings = yaml.safe_load(Path(config()).read_text("utf-8"))
     except OSError as error:
         sys.exit(f"error: expected the settings in {config()}, found: {error.strerror}")
-    except yaml.YAMLError as error:
-        sys.exit(f"error: {config()}: expected YAML: {' '.join(str(error).split())}")
+    # A date that is none is a ValueError; what is nested too deeply a RecursionError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        words = ascii(" ".join(str(error).split()))[1:-1]
+        sys.exit(f"error: {config()}: expected YAML: {words}")
     if not isinstance(settings, dict) or not settings.get("api_url") or not settings.get("name"):
         sys.exit(f"error: {config()}: expected api_url and name in it")
     found = hashlib.sha256(archive().read_bytes()).hexdigest()
