@@ -30,11 +30,13 @@ def main() -> None:
     names = options.only or list(KINDS)
     shares = sum(KINDS[name].share for name in names)
     counts = {name: -(-options.cases * KINDS[name].share // shares) for name in names}
+    print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}", flush=True)
+    outcomes: dict[str, Outcome] = {}
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = all_tried(projects(Path(folder)), counts, options.seed, options.processes)
-    print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
-    for name, outcome in outcomes.items():
-        print(row(name, outcome))
+        baked = projects(Path(folder))
+        for name, outcome in all_tried(baked, counts, options.seed, options.processes):
+            outcomes[name] = outcome
+            print(row(name, outcome), flush=True)
     total = sum(outcome["cases"] for outcome in outcomes.values())
     crashes = [one for outcome in outcomes.values() for one in outcome["found"]]
     print(f"\n{total:,} cases, {sum(o.get('crashes', 0) for o in outcomes.values()):,} crashes")

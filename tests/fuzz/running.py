@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,12 @@ def projects(folder: Path) -> Mapping[str, Path]:
 
 def all_tried(
     baked: Mapping[str, Path], counts: Mapping[str, int], seed: int, at_once: int = 2
-) -> dict[str, Outcome]:
-    """Try kinds in a process each, some at once; return what came of each, by its name."""
+) -> Iterator[tuple[str, Outcome]]:
+    """Try kinds in a process each, some at once; yield the name of each and what came of it."""
     with ThreadPoolExecutor(at_once) as pool:
         futures = [
             pool.submit(tried, baked[KINDS[name].task], {name: count}, seed)
             for name, count in counts.items()
         ]
-        return {name: one for future in futures for name, one in future.result().items()}
+        for future in as_completed(futures):
+            yield from future.result().items()
