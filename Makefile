@@ -1,6 +1,6 @@
 # `make` alone lists the verbs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-image faults fast lint format lock golden properties mutate bench release audit leaks clean
+.PHONY: help setup demo test test-image faults fast lint format lock golden properties fuzz mutate bench release audit leaks clean
 
 # FEDn stops at Python 3.12. Name another one with: make demo PYTHON=/path/to/python
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -74,6 +74,9 @@ golden: setup ## renew tests/golden/, what is generated for people to read in re
 
 properties: setup ## try thousands of made-up answers, for some minutes
 	HYPOTHESIS_PROFILE=nightly $(RUN) -B -m pytest tests/test_properties.py --hypothesis-show-statistics
+
+fuzz: setup ## try 100,000 hostile files, settings and messages, for half an hour
+	PYTHONPATH=tests $(RUN) -B -m fuzz
 
 mutate: setup ## break the template in every way there is, and see that a test fails each time
 	$(RUN) -B tools/mutate.py

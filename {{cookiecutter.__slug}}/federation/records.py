@@ -16,8 +16,8 @@ Metrics = dict[str, float | None]
 
 # Bytes of the metrics that a site sends, of a run's configuration, and of its rounds.
 SENT, CONFIGURED, ROUNDS = 1 << 16, 1 << 24, 1 << 28
-# Metrics that a model has, and the length of a metric's name.
-MANY, LONG = 100, 80
+# Metrics that a model has; characters of a metric's name, and of another text, such as a path.
+MANY, LONG, LONG_TEXT = 100, 80, 1000
 # Beyond it, sums over sites would leave float64.
 FURTHEST = 1e30
 
@@ -50,10 +50,10 @@ def configuration(path: Path) -> dict[str, Any]:
     metric = options.get("metric")
     if metric is not None:
         _name(metric)
-    _entry(config, "archive_sha256", str)
+    _scalar(_entry(config, "archive_sha256", str), "archive_sha256")
     for name, version in _entry(config, "versions", dict).items():
         _name(name)
-        _is(version, str, f"versions: {name}")
+        _scalar(_is(version, str, "versions"), f"versions: {name}")
     if "privacy" in config:
         terms = _entry(config, "privacy", dict)
         for name in ("noise", "clip", "budget", "delta"):
@@ -215,6 +215,8 @@ def _scalar(value: Any, where: str) -> None:
     for item in value if isinstance(value, list) else [value]:
         if item is not None and not isinstance(item, str | int | float):
             raise RecordError(f"{where}: expected a text or a number, found {type(item).__name__}")
+        if isinstance(item, str) and (len(item) > LONG_TEXT or not item.isprintable()):
+            raise RecordError(f"{where}: expected a text of up to {LONG_TEXT} printable characters")
 
 
 def _entry(value: Any, key: str, *kinds: type) -> Any:

@@ -34,6 +34,7 @@ VERSION = re.compile(r"\d{8}T\d{6}Z")
 MAX_SIZE = 10_000
 # Bytes that a package may unpack to: it holds sources, of up to 10 MB each.
 LARGEST = 1 << 27
+MOST_FILES = 10_000
 # Files of root certificates that a site may name in its environment.
 ROOTS = "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 
@@ -206,7 +207,12 @@ def unfold(package: Path, packed: bytes, folder: Path) -> None:
         if len(content) > LARGEST:
             sys.exit(f"error: {package}: expected up to {LARGEST:,} bytes in it, found more")
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as members:
-            files = {member.name: members.extractfile(member) for member in members if may(member)}
+            files = {}
+            for number, member in enumerate(members):
+                if number == MOST_FILES:
+                    raise ValueError(f"more than {MOST_FILES:,} files")
+                if may(member):
+                    files[member.name] = members.extractfile(member)
             # Out of the archive's own bytes, each once, so that no more comes out than went in.
             for name, file in files.items():
                 target = folder / name

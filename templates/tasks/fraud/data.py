@@ -3,7 +3,7 @@
 To train on another table, change the schema: the shape of the model's input follows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,36 +12,21 @@ import polars as pl
 
 from .dataset import Array, Dataset, Part, held_out
 from .errors import PackageError
+from .files import quietly
 from .schema import Field, Schema
 from .site import data_file
 
 SCHEMA = Schema.read(Path(__file__).with_name("schema.json"))
-# Bytes of a CSV's header, and cells of a Parquet file: a few kilobytes can claim, and even hold,
-# what fills any memory. Raise it where a site does have more.
-LONGEST_HEADER = 1 << 20
+READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
+    # As text, so that a cell that is no number can be shown as it stands in the file.
+    ".csv": lambda path: pl.scan_csv(path, infer_schema=False, glob=False),
+    ".parquet": lambda path: pl.scan_parquet(path, glob=False),
+}
+# Cells of a table, of 16 bytes each: a few kilobytes of Parquet can claim, and even hold, what
+# fills any memory. Raise it where a site does have more.
 MOST_CELLS = 1_000_000_000
-
-
-def read_csv(path: Path) -> pl.DataFrame:
-    """Read all as text, so that a cell that is no number can be shown as it stands in the file."""
-    with path.open("rb") as file:
-        if len(file.readline(LONGEST_HEADER)) == LONGEST_HEADER:
-            raise PackageError(f"{path}: expected a header of up to {LONGEST_HEADER:,} bytes")
-    return pl.read_csv(path, infer_schema=False, glob=False)
-
-
-def read_parquet(path: Path) -> pl.DataFrame:
-    """Read a table whose size, by its metadata, is one that a site can have."""
-    scanned = pl.scan_parquet(path, glob=False)
-    rows, columns = scanned.select(pl.len()).collect().item(), len(scanned.collect_schema())
-    if rows * columns > MOST_CELLS:
-        raise PackageError(
-            f"{path}: expected up to {MOST_CELLS:,} cells, found {rows:,} rows of {columns:,}"
-        )
-    return scanned.collect()
-
-
-READERS: dict[str, Callable[[Path], pl.DataFrame]] = {".csv": read_csv, ".parquet": read_parquet}
+# Bytes of the first line, which holds the columns' names.
+LONGEST_HEADER = 1 << 20
 
 
 def input_shape() -> tuple[int, ...]:
@@ -82,26 +67,45 @@ def load(part: Part, path: Path | None = None) -> Dataset:
 
 
 def read_table(file: Path) -> pl.DataFrame:
-    """Read a table that has rows and just the columns of the schema, in any order."""
+    """Read a table that has rows and just the columns of the schema, in any order.
+
+    Its columns, and how many cells it has, are looked at before any cell is read.
+    """
     try:
-        table = READERS[file.suffix](file)
+        with file.open("rb") as content:
+            if len(content.readline(LONGEST_HEADER)) == LONGEST_HEADER and file.suffix == ".csv":
+                raise PackageError(f"{file}: expected a header of up to {LONGEST_HEADER:,} bytes")
+        with quietly():
+            scanned = READERS[file.suffix](file)
+            columns = scanned.collect_schema().names()
+            check_columns(file, columns)
+            rows = scanned.select(pl.len()).collect().item()
+            if rows * len(columns) > MOST_CELLS:
+                raise PackageError(
+                    f"{file}: expected up to {MOST_CELLS:,} cells, found {rows:,} rows"
+                )
+            table = scanned.collect()
     # Polars panics, in its words, at bytes that it had not thought of.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         cause = next(iter(str(error).splitlines()), "nothing that can be read")
         raise PackageError(f"{file}: expected a table, found: {cause}") from None
+    if table.height == 0:
+        raise PackageError(f"{file}: expected rows, found none below the header")
+    return table
+
+
+def check_columns(file: Path, columns: Sequence[str]) -> None:
+    """Raise `PackageError` unless these are the columns of the schema."""
     expected = {field.name for field in (*SCHEMA.features, SCHEMA.label)}
-    missing = sorted(expected - set(table.columns))
-    extra = sorted(set(table.columns) - expected)
+    missing = sorted(expected - set(columns))
+    extra = sorted(set(columns) - expected)
     if missing:
-        hint = "; are the columns separated by commas?" if table.width == 1 else ""
+        hint = "; are the columns separated by commas?" if len(columns) == 1 else ""
         raise PackageError(f"{file}: missing column {_quoted(missing)}{hint}")
     if extra:
         raise PackageError(
             f"{file}: unknown column {_quoted(extra)}; remove it, or add it to model/schema.json"
         )
-    if table.height == 0:
-        raise PackageError(f"{file}: expected rows, found none below the header")
-    return table
 
 
 def encode(file: Path, field: Field, column: pl.Series) -> Array:

@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from .package import imported_package
 from .project import CLIENT, ProjectError, shown
 
 FILE_NAME = "transactions.csv"
 EXAMPLES = 40_000
 
 # Of a table of one's own: a few kilobytes of Parquet can hold what fills any memory.
-MOST_CELLS = 1_000_000_000
+MOST_CELLS, MOST_COLUMNS, LONGEST_HEADER = 1_000_000_000, 10_000, 1 << 20
 
 REGIONS = np.array(["north", "east", "south", "west"])
 # The first days only fill the customers' and terminals' histories; they are not handed out.
@@ -110,16 +111,28 @@ def read_table(path: Path) -> pl.DataFrame:
         ".csv": lambda file: pl.scan_csv(file, infer_schema=False, glob=False),
         ".parquet": lambda file: pl.scan_parquet(file, glob=False),
     }
+    with imported_package():
+        from model.files import quietly
+
     if not path.is_file() or path.suffix not in readers:
         raise ProjectError(f"{path}: expected a .csv or .parquet file, found none")
     try:
-        scanned = readers[path.suffix](path)
-        rows, columns = scanned.select(pl.len()).collect().item(), len(scanned.collect_schema())
-        if rows * columns > MOST_CELLS:
-            raise ProjectError(
-                f"{path}: expected up to {MOST_CELLS:,} cells, found {rows:,} rows of {columns:,}"
-            )
-        table = scanned.collect()
+        with path.open("rb") as file:
+            if len(file.readline(LONGEST_HEADER)) == LONGEST_HEADER and path.suffix == ".csv":
+                raise ProjectError(f"{path}: expected a header of up to {LONGEST_HEADER:,} bytes")
+        with quietly():
+            scanned = readers[path.suffix](path)
+            columns = len(scanned.collect_schema())
+            if columns > MOST_COLUMNS:
+                raise ProjectError(
+                    f"{path}: expected up to {MOST_COLUMNS:,} columns, found {columns:,}"
+                )
+            rows = scanned.select(pl.len()).collect().item()
+            if rows * columns > MOST_CELLS:
+                raise ProjectError(
+                    f"{path}: expected up to {MOST_CELLS:,} cells, found {rows:,} rows"
+                )
+            table = scanned.collect()
     # Polars panics, in its words, at bytes that it had not thought of.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         cause = next(iter(str(error).splitlines()), "nothing that can be read")

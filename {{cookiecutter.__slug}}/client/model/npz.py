@@ -9,6 +9,7 @@ Sources: numpy.lib.format, "NPY format"; PKWARE, "APPNOTE.TXT", 4.3.
 
 import math
 import os
+import warnings
 import zipfile
 from collections.abc import Callable
 from typing import IO, Any
@@ -69,7 +70,13 @@ class Npz:
         bounded: Any = _Bounded(file, LIST + LISTED * members)
         try:
             self._size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            # zipfile would also take one behind something else, which numpy, and FEDn, do not.
+            if file.read(2) != b"PK":
+                raise NpzError("it is not a zip file")
             self._zip = zipfile.ZipFile(bounded)
+        except NpzError:
+            raise
         # What zipfile raises at foreign bytes is not told in its documentation, and changes.
         except Exception as error:
             raise _wrong(error) from None
@@ -86,7 +93,10 @@ class Npz:
             with self._open(name) as member:
                 if NPY.read_magic(member) != (1, 0):
                     raise NpzError(f"'{name}' is no plain array")
-                shape, fortran, dtype = NPY.read_array_header_1_0(member)
+                with warnings.catch_warnings():
+                    # Of headers as Python 2 wrote them, and of dtypes that are going out of use.
+                    warnings.simplefilter("error")
+                    shape, fortran, dtype = NPY.read_array_header_1_0(member)
                 if dtype.hasobject or dtype.fields or dtype.subdtype or min(shape, default=0) < 0:
                     raise NpzError(f"'{name}' is no plain array")
                 fit(shape, dtype)

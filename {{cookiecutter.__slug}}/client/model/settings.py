@@ -65,7 +65,7 @@ class Settings:
                 )
             if kinds[name] is float and type(value) is int:
                 # A larger one might be none that a float can be; any is refused below.
-                value = float(min(value, LARGEST + 1))
+                value = float(max(-1, min(value, LARGEST + 1)))
             if type(value) is not kinds[name]:
                 plain = isinstance(value, str | int | float | None)
                 found = repr(value) if plain else type(value).__name__

@@ -26,8 +26,13 @@ def run(step: str, usage: str) -> None:
         # At once: an orderly end takes longer than all the rest, and there is nothing to end.
         os._exit(code)
 
-    from steps import Site, perform
+    from model.errors import PackageError
 
+    try:
+        from steps import Site, perform
+    # The data contract is read when the library is imported.
+    except PackageError as error:
+        raise SystemExit(f"error: {error}") from None
     code = perform(step, model_in, out, Site())
     if worker:
         # It did not do this step, because it is gone or no longer fit.

@@ -1,6 +1,7 @@
 """Draft the data contract, schema.json, from a table: what its columns hold becomes the rule."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ from .project import ProjectError
 
 # More different texts than this are names or remarks, not a choice.
 MOST_CHOICES = 50
+# What float32 still holds when it is scaled.
+LARGEST = 1e29
+# A number that reads back as the same text when it is written without quotes.
+WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
 def draft(path: Path, label: str | None) -> dict[str, Any]:
@@ -21,7 +26,12 @@ def draft(path: Path, label: str | None) -> dict[str, Any]:
     Numbers get limits half a range wider than the table's, because other sites hold other values.
     Raises `ProjectError` that names the column which no model can use.
     """
-    table = samples.read_table(path).cast(pl.String)
+    table = samples.read_table(path)
+    try:
+        table = table.cast(pl.String)
+    except pl.exceptions.PolarsError as error:
+        cause = str(error).splitlines()[0]
+        raise ProjectError(f"{path}: expected cells that are text or numbers: {cause}") from None
     if label not in table.columns:
         found = "none" if label is None else f"'{label}'"
         raise ProjectError(f"--label: expected one of {', '.join(table.columns)}, found {found}")
@@ -39,12 +49,18 @@ def draft(path: Path, label: str | None) -> dict[str, Any]:
 def _feature(path: Path, column: pl.Series) -> dict[str, Any]:
     numbers = column.cast(pl.Float64, strict=False)
     if numbers.fill_null(math.nan).is_finite().all():
+        values = numbers.to_list()
+        if max(map(abs, values)) > LARGEST:
+            raise ProjectError(
+                f"{path}: column '{column.name}': expected numbers up to {LARGEST:g}; remove it, "
+                "or measure in another unit"
+            )
         whole = column.cast(pl.Int64, strict=False).null_count() == 0
-        return {"name": column.name, **_number(numbers.to_list(), whole)}
-    values = _values(path, column, "a number, true and false, or a choice")
-    if {value.lower() for value in values} <= {"true", "false"}:
+        return {"name": column.name, **_number(values, whole)}
+    counts = _values(path, column, "a number, true and false, or a choice")
+    if {value.lower() for value in counts} <= {"true", "false"}:
         return {"name": column.name, "type": "boolean"}
-    return {"name": column.name, "type": "string", "constraints": {"enum": sorted(values)}}
+    return {"name": column.name, "type": "string", "constraints": {"enum": sorted(counts)}}
 
 
 def _label(path: Path, column: pl.Series) -> dict[str, Any]:
@@ -57,7 +73,7 @@ def _label(path: Path, column: pl.Series) -> dict[str, Any]:
     ordinary = max(sorted(counts), key=lambda value: counts[value])
     values: list[Any] = [ordinary, *sorted(counts.keys() - {ordinary})]
     # A number is written without quotes only where it reads back as the same text.
-    if all(value.lstrip("-").isdecimal() and str(int(value)) == value for value in values):
+    if all(WHOLE.fullmatch(value) for value in values):
         first, *others = (int(value) for value in values)
         values = [first, *sorted(others)]
         return {"name": column.name, "type": "integer", "constraints": {"enum": values}}
@@ -77,18 +93,20 @@ def _values(path: Path, column: pl.Series, expected: str) -> dict[str, int]:
 
 def _number(values: list[float], whole: bool) -> dict[str, Any]:
     low, high = min(values), max(values)
-    width = high - low or abs(high) or 1.0
+    # What differs by less is the same number, rounded in two ways.
+    width = next((span for span in (high - low, abs(high)) if span > 1 / LARGEST), 1.0)
     digits = 0 if whole and width >= 1 else -math.floor(math.log10(width))
     # Nothing below zero is left out of what begins at zero or above.
     minimum = 0.0 if low >= 0 else _round(low - width / 2, digits, math.floor)
     maximum = 0.0 if high <= 0 else _round(high + width / 2, digits, math.ceil)
     mean = math.fsum(values) / len(values)
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+    spread = _short(spread) if spread > 1 / LARGEST else 1.0
     kind = int if whole else float
     return {
         "type": "integer" if whole else "number",
         "constraints": {"minimum": kind(minimum), "maximum": kind(maximum)},
-        "scale": {"center": _short(mean), "spread": _short(deviation) or 1.0},
+        "scale": {"center": _short(mean), "spread": spread},
     }
 
 

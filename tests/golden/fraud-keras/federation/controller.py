@@ -13,7 +13,7 @@ import fedn.network.api.client
 import requests
 from fedn import APIClient
 
-from .project import ProjectError
+from .project import ProjectError, one_line
 
 # The only helper of FEDn that keeps float32.
 HELPER = "numpyhelper"
@@ -107,7 +107,7 @@ def listed(answer: dict[str, Any]) -> list[dict[str, Any]]:
 def online_sites(api: APIClient) -> list[str]:
     """Return the names of the sites that are connected now, sorted."""
     clients = listed(api.get_clients())
-    return sorted({client["name"] for client in clients if client["status"] == "online"})
+    return sorted({one_line(client["name"]) for client in clients if client["status"] == "online"})
 
 
 def shared_names(api: APIClient) -> list[str]:

@@ -15,8 +15,26 @@ DATA = ROOT / "data"
 RUNS = ROOT / "runs"
 
 
+# Characters of a message: enough for many paths.
+LONGEST = 4000
+
+
 class ProjectError(Exception):
     """A mistake that a person can mend; the message is one line that says how."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+def one_line(message: str) -> str:
+    """Return a text that is safe to print, whatever it quotes from a stranger's file.
+
+    Line ends, escapes that move a terminal's cursor and halves of characters are spelt out, as
+    in Python's source; what is too long for a log is cut off.
+    """
+    if len(message) > LONGEST:
+        message = f"{message[:LONGEST]} ..."
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
 
 
 def shown(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Model files: FEDn's layout, read strictly and written whole or not at all."""
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -118,3 +119,56 @@ def test_a_number_that_strict_json_does_not_know_becomes_null() -> None:
     value = {"a": float("nan"), "b": [float("inf"), 1.5], "c": {"d": -float("inf")}}
     expected = '{"a": null, "b": [null, 1.5], "c": {"d": null}}'
     assert "".join(dump_json(value).decode().split()) == expected.replace(" ", "")
+
+
+def patched(folder: Path, old: bytes, new: bytes) -> Path:
+    """A good model file in which some bytes of its arrays are others."""
+    path = folder / "model"
+    with zipfile.ZipFile(path, "w") as archive:
+        for index, array in enumerate(GOOD):
+            buffer = io.BytesIO()
+            np.save(buffer, array)
+            archive.writestr(f"{index}.npy", buffer.getvalue().replace(old, new))
+    return path
+
+
+def test_a_header_that_claims_4_gb_is_refused_before_they_are_reserved(tmp_path: Path) -> None:
+    path = patched(tmp_path, b"(2, 3), }         ", b"(2, 3000000000), }")
+    with pytest.raises(
+        PackageError, match=r"array 0: expected float32\[2, 3\], found float32\[2, 3"
+    ):
+        weights.load(path, like=LIKE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\x93NUMPY\x01", b"\x93NUMPY\x02"),  # a header that may have 4 GB
+        (b"{'descr'", b"[[descr'"),
+        (b"1.npy", b"0.npy"),
+        (b"0.npy", b"\n.npy"),
+        # The flag of a member that is encrypted, in the list of members.
+        (b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00"),
+    ],
+)
+def test_odd_members_are_refused_in_one_line(tmp_path: Path, old: bytes, new: bytes) -> None:
+    path = patched(tmp_path, old, new)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(old, new))
+    assert old not in path.read_bytes()
+    with pytest.raises(PackageError) as error:
+        weights.load(path, like=LIKE)
+    assert str(error.value).isprintable()
+
+
+def test_a_file_much_larger_than_the_model_is_not_even_opened(tmp_path: Path) -> None:
+    path = write(tmp_path / "model", {"0": GOOD[0], "1": GOOD[1]})
+    with path.open("ab") as file:
+        file.truncate(4 << 20)
+    with pytest.raises(PackageError, match="expected a model file of up to"):
+        weights.load(path, like=LIKE)
+
+
+def test_an_array_in_the_other_order_is_the_same_array(tmp_path: Path) -> None:
+    path = write(tmp_path / "model", {"0": np.asfortranarray(GOOD[0]), "1": GOOD[1]})
+    assert all(map(np.array_equal, weights.load(path, like=LIKE), GOOD))

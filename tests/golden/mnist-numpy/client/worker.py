@@ -29,6 +29,9 @@ from handover import ENVIRONMENT, FOLDER, STARTED, address, process, surrounding
 if TYPE_CHECKING:
     from steps import Site
 
+# Bytes of a message, most of which is the environment, and seconds until it is complete.
+LONGEST, HEARD = 1 << 24, 10.0
+STEP_NAMES = (b"train", b"validate", b"predict")
 # Seconds between two looks at whether FEDn's client is still there.
 LOOK = 1.0
 # Seconds without a step after which a worker ends.
@@ -127,13 +130,12 @@ class Worker:
             connection, _ = self.listener.accept()
             self.resting_since = None
             with connection:
-                head, streams, _, _ = socket.recv_fds(connection, 8, 2)
-                size = int.from_bytes(head, "big")
-                message = connection.recv(size, socket.MSG_WAITALL)
-                if not size or len(message) < size:
-                    # Who asked was killed while it did.
+                parts, streams = receive(connection)
+                if not parts:
+                    # Who asked was killed while it did, or is none of our entry points.
+                    close(streams)
                     continue
-                *theirs, step, model_in, out = message.split(b"\0")
+                *theirs, step, model_in, out = parts
                 if theirs != self.surroundings or self.look_at_sources() != self.states:
                     # The step hears nothing, works alone, and starts a new worker.
                     return
@@ -146,6 +148,32 @@ class Worker:
                 if code:
                     # Who knows in what state a failed step left the model.
                     site = Site()
+
+
+def receive(connection: socket.socket) -> tuple[list[bytes], list[int]]:
+    """Return the parts of a message and the streams that came along; no parts where it is none."""
+    try:
+        connection.settimeout(HEARD)
+        head, streams, _, _ = socket.recv_fds(connection, 8, 2)
+    except OSError:
+        return [], []
+    size, message = int.from_bytes(head, "big"), b""
+    try:
+        # No more than that is ever held, whatever size the head tells.
+        while len(message) < size <= LONGEST and (piece := connection.recv(size - len(message))):
+            message += piece
+        connection.settimeout(None)
+    except OSError:
+        return [], streams
+    parts = message.split(b"\0")
+    whole = len(head) == 8 and len(message) == size and len(parts) > 3 and len(streams) == 2
+    return (parts if whole and parts[-3] in STEP_NAMES else []), streams
+
+
+def close(streams: list[int]) -> None:
+    """Close what came along with a message that is none."""
+    for stream in streams:
+        os.close(stream)
 
 
 def do(step: str, model_in: str, out: str, site: "Site") -> int:

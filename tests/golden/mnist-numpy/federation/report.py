@@ -3,6 +3,7 @@
 import argparse
 import html
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from .runs import Run
 from .show import number
 from .summary import headline, judge
 
+PLACE = re.compile(r"<!-- ([A-Z]+) -->|/\* (PLOTLY) \*/")
 PAGE = Path(__file__).with_name("report.html")
 
 
@@ -53,10 +55,9 @@ def write_report(runs: list[Run], path: Path) -> Path:
         "CARDS": cards(runs[0]) if len(runs) == 1 else "",
         "SECTIONS": "\n".join(sections),
     }
-    for name, part in parts.items():
-        content = content.replace(f"<!-- {name} -->", part)
-    # The library last: it is too large to search through.
-    content = content.replace("/* PLOTLY */", plotly_library())
+    parts["PLOTLY"] = plotly_library()
+    # In one go, so that nothing that is put in is taken for a place to put something in.
+    content = PLACE.sub(lambda place: parts[place[1] or place[2]], content)
     write_atomically(path, content.encode())
     return path
 
@@ -87,7 +88,8 @@ def section(title: str, figure: Figure, words: str) -> str:
         "height": 460,
         **figure["layout"],
     }
-    data = json.dumps({"data": figure["data"], "layout": layout}).replace("</", "<\\/")
+    # No "<", with which a script can be ended, or a comment begun that hides its end.
+    data = json.dumps({"data": figure["data"], "layout": layout}).replace("<", "\\u003c")
     return (
         f'<section><h2>{html.escape(title)}</h2><div class="figure" role="img" '
         f'aria-label="{html.escape(words)}"></div><script type="application/json">{data}</script>'

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .package import write_atomically
+from . import records
+from .package import imported_package, write_atomically
 from .project import RUNS, ProjectError, shown
 
 Weights = list[npt.NDArray[Any]]
@@ -70,28 +71,27 @@ class Run:
     @classmethod
     def read(cls, folder: Path) -> "Run":
         """Read a run's folder. Raises `ProjectError` when it is none, or nothing came of it."""
+        known: dict[str, Any] = {}
         try:
-            config = json.loads((folder / "config.json").read_text("utf-8"))
-            text = (folder / "metrics.jsonl").read_text("utf-8")
-        except (OSError, ValueError) as error:
+            config = records.configuration(folder / "config.json")
+            lines = list(records.lines(folder / "metrics.jsonl"))
+            if not lines:
+                raise ProjectError(f"{shown(folder)}: no round has ended in this run")
+            if config["options"].get("metric") not in (None, *lines[0]["global"]):
+                raise records.RecordError("metric: expected one that the rounds have")
+            if (folder / "baselines.json").exists():
+                file = folder / "baselines.json"
+                known = records.baselines(file, lines[-1])
+        except (OSError, records.RecordError) as error:
             raise ProjectError(f"{shown(folder)}: expected the folder of a run: {error}") from None
-        lines = []
-        for line in text.splitlines():
-            try:
-                lines.append(json.loads(line))
-            except ValueError:
-                # The process was killed while it wrote its last line.
-                break
-        if not lines:
-            raise ProjectError(f"{shown(folder)}: no round has ended in this run")
-        baselines = folder / "baselines.json"
-        known = json.loads(baselines.read_text("utf-8")) if baselines.exists() else {}
         return cls(folder, config, lines, known)
 
     def seed(self) -> Weights:
         """Return the weights that the first round started from."""
-        with np.load(self.folder / "seed.npz", allow_pickle=False) as arrays:
-            return [arrays[str(index)] for index in range(len(arrays.files))]
+        arrays = self._arrays("seed.npz")
+        if sorted(arrays) != sorted(map(str, range(len(arrays)))):
+            raise ProjectError(f"{shown(self.folder)}: seed.npz: expected arrays under 0, 1, 2 ...")
+        return [arrays[str(index)] for index in range(len(arrays))]
 
     def add(self, line: dict[str, Any]) -> None:
         """Add one round's line, also to the file."""
@@ -119,16 +119,15 @@ class Run:
     def restore(self) -> tuple[Weights, dict[str, Weights]]:
         """Return the last checkpoint's weights and state; drop lines that are newer than it."""
         groups: dict[str, Weights] = {}
-        try:
-            with np.load(self.folder / "checkpoint.npz", allow_pickle=False) as arrays:
-                last = int(arrays["round"])
-                for key in arrays.files:
-                    if key != "round":
-                        groups.setdefault(key.partition("/")[0], []).append(arrays[key])
-        except (OSError, ValueError, KeyError) as error:
+        arrays = self._arrays("checkpoint.npz")
+        number = arrays.pop("round", np.array(-1))
+        for key in arrays:
+            groups.setdefault(key.partition("/")[0], []).append(arrays[key])
+        if number.shape or number.dtype.kind not in "iu" or number < 0 or "weights" not in groups:
             raise ProjectError(
-                f"{shown(self.folder)}: no checkpoint to go on from: {error}"
-            ) from None
+                f"{shown(self.folder)}: no checkpoint to go on from: expected a round and weights"
+            )
+        last = int(number)
         self.lines = [line for line in self.lines if line["round"] <= last]
         text = "".join(json.dumps(line) + "\n" for line in self.lines)
         write_atomically(self.folder / "metrics.jsonl", text.encode())
@@ -137,7 +136,7 @@ class Run:
     @property
     def metric(self) -> str:
         """The metric that the run goes by."""
-        return str(self.config["options"]["metric"] or next(iter(self.lines[0]["global"])))
+        return str(self.config["options"].get("metric") or next(iter(self.lines[0]["global"])))
 
     def series(self, metric: str) -> list[float | None]:
         """Return a metric of the global model, from the seed model to the last round."""
@@ -149,6 +148,25 @@ class Run:
         values = self.series(self.metric)
         ranks = [math.inf if value is None else sign * value for value in values]
         return self.lines[ranks.index(min(ranks))]
+
+    def _arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays of one file; what it unpacks to is no more than what it has."""
+        file = self.folder / name
+        # The package's own reader, which takes a stranger's file for what it is.
+        with imported_package():
+            from model.npz import Npz, NpzError
+
+            def fit(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+                if dtype.kind not in "iuf":
+                    raise NpzError(f"expected numbers, found {dtype}")
+
+            try:
+                with file.open("rb") as content:
+                    arrays = Npz(content, members=10_000, most=file.stat().st_size)
+                    names = [name.removesuffix(".npy") for name in arrays.names]
+                    return {name: arrays.read(f"{name}.npy", fit) for name in names}
+            except (OSError, NpzError) as error:
+                raise ProjectError(f"{shown(file)}: no checkpoint to go on from: {error}") from None
 
     def _write(self, name: str, value: Any) -> None:
         write_atomically(self.folder / name, (json.dumps(value, indent=2) + "\n").encode())

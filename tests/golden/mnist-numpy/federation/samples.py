@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .package import imported_package
 from .project import ProjectError
 
 FILE_NAME = "mnist.npz"
 EXAMPLES = 1_797
+MOST_CLASSES = 10_000
 
 Array = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.int64]
@@ -45,13 +47,38 @@ def make(examples: int | None, seed: int) -> Digits:
 
 def read(path: Path) -> Digits:
     """Read digits in Keras' mnist.npz layout, both parts together. Raises `ProjectError`."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            images = np.concatenate([arrays["x_train"], arrays["x_test"]])
-            labels = np.concatenate([arrays["y_train"], arrays["y_test"]])
-    except (OSError, ValueError, KeyError) as error:
-        raise ProjectError(f"{path}: expected digits in Keras' mnist.npz layout: {error}") from None
-    return Digits(images, labels)
+    # The package's own reader, which takes a stranger's file for what it is.
+    with imported_package():
+        from model.npz import LARGEST, Npz, NpzError
+
+        def fit(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+            if not shape or dtype.kind not in "uif":
+                raise NpzError(f"expected numbers, found {dtype} of shape {shape}")
+
+        try:
+            with path.open("rb") as file:
+                arrays = Npz(file, members=64, most=LARGEST)
+                x_train, x_test, y_train, y_test = (
+                    arrays.read(f"{name}.npy", fit)
+                    for name in ("x_train", "x_test", "y_train", "y_test")
+                )
+            if (x_train.dtype, y_train.dtype) != (x_test.dtype, y_test.dtype):
+                raise NpzError("its two parts have other kinds of numbers")
+            digits = Digits(np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test]))
+        except (OSError, ValueError, NpzError) as error:
+            raise ProjectError(
+                f"{path}: expected digits in Keras' mnist.npz layout: {error}"
+            ) from None
+    if digits.labels.shape != (len(digits.images),) or len(digits.labels) == 0:
+        raise ProjectError(
+            f"{path}: expected one label for each image, found {digits.labels.shape} for "
+            f"{len(digits.images)} images"
+        )
+    if digits.labels.dtype.kind != "f" and not (
+        digits.labels.min() >= 0 and digits.labels.max() < MOST_CLASSES
+    ):
+        raise ProjectError(f"{path}: expected labels from 0 to {MOST_CLASSES - 1:,}")
+    return digits
 
 
 def labels(digits: Digits) -> Rows:

@@ -1,6 +1,7 @@
 """The contract of the package, as the tutorial's client and FEDn 0.33's client use it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -195,3 +196,16 @@ def test_a_site_checks_its_file_before_round_one(unpacked: Path, sites: list[Pat
     assert (missing.returncode, missing.stdout) == (1, "")
     assert missing.stderr.startswith(f"error: {sites[0] / 'missing'}: expected a data file (")
     assert check().returncode == 2
+
+
+@pytest.mark.parametrize("command", ["train.py", "validate.py", "predict.py", "check_data.py"])
+def test_a_broken_contract_ends_in_one_line(unpacked: Path, command: str) -> None:
+    (unpacked / "model" / "schema.json").write_text('{"fields": []}', encoding="utf-8")
+    paths = ["data.csv"] if command == "check_data.py" else ["in", "out"]
+    result = subprocess.run(
+        [sys.executable, command, *paths], cwd=unpacked, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert re.fullmatch(
+        r"error: .*schema.json: expected an entry 'label', found none\n", result.stderr
+    )

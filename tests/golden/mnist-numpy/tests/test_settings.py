@@ -1,10 +1,12 @@
 """Hyper-parameters: defaults, and what the server sends over them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from model.errors import PackageError
+from model.files import read_json_object
 from model.settings import Settings
 
 
@@ -37,3 +39,25 @@ def test_an_unknown_or_ill_typed_setting_is_refused_by_name(
 ) -> None:
     with pytest.raises(PackageError, match=expected):
         Settings.override(sent)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"learning_rate": 1e999}',
+        '{"learning_rate": NaN}',
+        '{"learning_rate": ' + "9" * 400 + "}",
+        '{"epochs": 1, "epochs": 2}',
+        '{"x\\nerror: y": 1}',
+        '{"epochs": ' + "[" * 5000 + "]" * 5000 + "}",
+        '{"epochs": "' + "x" * (1 << 20) + '"}',
+        "[1]",
+    ],
+)
+def test_what_is_sent_in_bad_faith_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "model-metadata"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(PackageError) as error:
+        Settings.override(read_json_object(path))
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 2100

@@ -5,13 +5,14 @@ centre and spread; scaling constants come from the schema and never from a site'
 all sites scale alike. The type "array" has a "shape" and a "dtype".
 """
 
-import json
+import math
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
 
 from .errors import PackageError
+from .files import read_json_object
 
 TYPES = {
     "number": "a number",
@@ -20,6 +21,12 @@ TYPES = {
     "string": "a text",
     "array": "an array",
 }
+DTYPES = ("uint8", "uint16", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
+# Features of one example: more is a mistake, and would fill the memory with the first layer.
+WIDEST = 10_000_000
+MOST_CLASSES = 10_000
+# What float32 still holds when it is a center, a spread, or divided by.
+FURTHEST = 1e30
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,8 @@ class Field:
 
     @property
     def width(self) -> int:
-        """How many features a column becomes: one per choice, or one number."""
-        return len(self.choices) or 1
+        """How many features it becomes: one per choice, or one number; of an array, its own."""
+        return math.prod(self.shape) if self.shape else len(self.choices) or 1
 
     @property
     def rule(self) -> str:
@@ -64,16 +71,24 @@ class Schema:
     @classmethod
     def read(cls, path: Path) -> "Schema":
         """Read a schema. Raises `PackageError` that names the field which does not hold up."""
+        content = read_json_object(path)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            fields = {entry["name"]: _field(entry) for entry in content["fields"]}
+            entries = [(str(entry["name"]), _field(entry)) for entry in content["fields"]]
+            fields = dict(entries)
             label = fields.pop(content["label"])
         except KeyError as error:
             raise PackageError(f"{path}: expected an entry {error}, found none") from None
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise PackageError(f"{path}: {error}") from None
-        if len(label.choices) < 2:
-            raise PackageError(f"{path}: label '{label.name}': expected an enum of the classes")
+        if len(fields) + 1 < len(entries):
+            raise PackageError(f"{path}: expected every field once, found a name twice")
+        if (width := sum(field.width for field in fields.values())) > WIDEST:
+            raise PackageError(f"{path}: expected up to {WIDEST:,} features, found {width:,}")
+        if not 2 <= len(label.choices) <= MOST_CLASSES:
+            raise PackageError(
+                f"{path}: label '{label.name}': expected an enum of the classes, from 2 to "
+                f"{MOST_CLASSES:,}, found {len(label.choices):,}"
+            )
         if not fields:
             raise PackageError(f"{path}: expected at least one field beside the label")
         return cls(tuple(fields.values()), label)
@@ -82,12 +97,20 @@ class Schema:
 def _field(entry: dict[str, Any]) -> Field:
     name, kind = entry["name"], entry.get("type", "string")
     constraints = entry.get("constraints", {})
-    choices = tuple(constraints.get("enum", ()))
+    enum = constraints.get("enum", [])
+    if not isinstance(name, str) or not isinstance(enum, list):
+        raise TypeError("expected a text as a field's name, and an enum that is a list")
     if kind not in TYPES:
         raise ValueError(f"field '{name}': expected a type from {', '.join(TYPES)}, found '{kind}'")
-    if kind == "string" and not choices:
+    if kind == "string" and not enum:
         raise ValueError(f"field '{name}': expected an enum, because a model needs known values")
-    low, high = constraints.get("minimum", -inf), constraints.get("maximum", inf)
+    if len({str(choice) for choice in enum}) < len(enum):
+        raise ValueError(f"field '{name}': expected every choice once in its enum")
+    if not all(isinstance(choice, str | int | float) for choice in enum):
+        raise TypeError(f"field '{name}': expected texts and numbers in its enum")
+    low, high = _number(constraints, "minimum", -inf), _number(constraints, "maximum", inf)
+    if not low <= high:
+        raise ValueError(f"field '{name}': expected a minimum up to the maximum, found {low}")
     center, spread = 0.0, 1.0
     if kind == "boolean":
         low, high = 0, 1
@@ -95,8 +118,26 @@ def _field(entry: dict[str, Any]) -> Field:
         # Without a scale of its own, a range is brought to -1 … 1.
         center, spread = (low + high) / 2, (high - low) / 2
     scale = entry.get("scale", {})
-    center, spread = scale.get("center", center), scale.get("spread", spread)
-    if not spread > 0:
+    center, spread = _number(scale, "center", center), _number(scale, "spread", spread)
+    if not 1 / FURTHEST < spread < FURTHEST:
         raise ValueError(f"field '{name}': expected a spread above 0, found {spread}")
+    if not -FURTHEST < center < FURTHEST:
+        raise ValueError(f"field '{name}': expected a center within float32, found {center}")
     shape, dtype = tuple(entry.get("shape", ())), entry.get("dtype", "")
-    return Field(name, kind, choices, low, high, center, spread, shape, dtype)
+    if kind == "array" and (
+        dtype not in DTYPES or not shape or not all(type(n) is int and n > 0 for n in shape)
+    ):
+        raise ValueError(
+            f"field '{name}': expected a shape of whole numbers above 0, and a dtype from "
+            f"{', '.join(DTYPES)}, found {list(shape)} and {dtype!r}"
+        )
+    return Field(name, kind, tuple(enum), low, high, center, spread, shape, dtype)
+
+
+def _number(entry: dict[str, Any], key: str, default: float) -> float:
+    value = entry.get(key, default)
+    if type(value) not in (int, float):
+        raise TypeError(f"expected a number as '{key}', found {type(value).__name__}")
+    # Raises what a float cannot hold.
+    float(value)
+    return value  # type: ignore[no-any-return]

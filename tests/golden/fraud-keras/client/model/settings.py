@@ -7,6 +7,9 @@ from typing import Any
 
 from .errors import PackageError
 
+# The largest whole number that every framework takes.
+LARGEST = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -42,6 +45,10 @@ class Settings:
                 raise PackageError(
                     f"setting '{name}': expected a number above 0, found {getattr(self, name)!r}"
                 )
+        for name in ("epochs", "batch_size", "learning_rate"):
+            # What frameworks count with; an infinite step size is caught as well.
+            if not abs(getattr(self, name)) <= LARGEST:
+                raise PackageError(f"setting '{name}': expected a number up to {LARGEST:,}")
 
     @classmethod
     def override(cls, sent: Mapping[str, Any]) -> "Settings":
@@ -57,10 +64,13 @@ class Settings:
                     f"setting '{name}' is unknown; expected one of {', '.join(kinds)}"
                 )
             if kinds[name] is float and type(value) is int:
-                value = float(value)
+                # A larger one might be none that a float can be; any is refused below.
+                value = float(max(-1, min(value, LARGEST + 1)))
             if type(value) is not kinds[name]:
+                plain = isinstance(value, str | int | float | None)
+                found = repr(value) if plain else type(value).__name__
                 raise PackageError(
-                    f"setting '{name}': expected {kinds[name].__name__}, found {value!r}"
+                    f"setting '{name}': expected {kinds[name].__name__}, found {found}"
                 )
             accepted[name] = value
         return cls(**accepted)

@@ -6,8 +6,6 @@ So every file is checked here, on the way in and on the way out.
 """
 
 import io
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -16,10 +14,13 @@ import numpy as np
 
 from .dataset import Array
 from .errors import PackageError
+from .npz import HEADER, Npz, NpzError
 
 # Scaleout Edge, FEDn's successor, hands the npz over inside a zip of its own, under this name.
 # What it gets back may be the bare npz.
 WRAPPED = "training_model.bin"
+# What else that zip may hold, in bytes.
+WRAPPING = 1 << 20
 
 
 def load(path: Path, like: Sequence[Array]) -> list[Array]:
@@ -27,40 +28,54 @@ def load(path: Path, like: Sequence[Array]) -> list[Array]:
 
     The one exception is float64, which becomes the dtype of `like`.
 
-    Raises `PackageError` when they do not, or when a value is not finite.
+    Raises `PackageError` when they do not, or when a value is not finite. Whatever the file
+    claims, this takes no more memory than the weights, one array of them as float64, and a few
+    megabytes; for a file in Scaleout Edge's wrapping, its content besides.
     """
+    # In float64, at the most.
+    most = sum(HEADER + array.size * max(array.itemsize, 8) for array in like)
     try:
-        # Not np.load, which would also take a bare array; neither unpickles anything.
-        with (
-            path.open("rb") as file,
-            np.lib.npyio.NpzFile(unwrap(file), allow_pickle=False) as archive,
-        ):
-            keys = [str(index) for index in range(len(archive.files))]
-            if sorted(archive.files) != sorted(keys):
+        with path.open("rb") as file:
+            if (size := path.stat().st_size) > most + WRAPPING:
                 raise PackageError(
-                    f"{path}: expected arrays under the keys 0 to {len(like) - 1}, "
-                    f"found {', '.join(archive.files)}"
+                    f"{path}: expected a model file of up to {most + WRAPPING:,} bytes, found "
+                    f"{size:,}; was it made for another model?"
                 )
-            weights = [archive[key] for key in keys]
+            archive = Npz(file, len(like), most)
+            if WRAPPED in archive.names:
+                archive = Npz(io.BytesIO(archive.content(WRAPPED)), len(like), most)
+            weights = _read(archive, like, str(path))
     except FileNotFoundError:
         raise PackageError(f"{path}: expected a model file, found none") from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (NpzError, OSError) as error:
         raise PackageError(f"{path}: expected a model file (npz), found: {error}") from None
-    if len(weights) == len(like):
-        # FEDn's fedopt makes float64 of everything: brought back to what the model holds.
-        with np.errstate(over="ignore"):
-            weights = [
-                array.astype(expected.dtype) if array.dtype == np.float64 else array
-                for array, expected in zip(weights, like, strict=True)
-            ]
     check(weights, like, where=str(path))
     return weights
 
 
-def unwrap(file: IO[bytes]) -> IO[bytes]:
-    """Return the npz itself: the file, or what Scaleout Edge's zip holds."""
-    with zipfile.ZipFile(file) as outer:
-        return io.BytesIO(outer.read(WRAPPED)) if WRAPPED in outer.namelist() else file
+def _read(archive: Npz, like: Sequence[Array], where: str) -> list[Array]:
+    count = len(archive.names)
+    if sorted(archive.names) != sorted(f"{index}.npy" for index in range(count)):
+        found = ", ".join(name.removesuffix(".npy") for name in archive.names[: len(like) + 1])
+        raise PackageError(
+            f"{where}: expected arrays under the keys 0 to {len(like) - 1}, found {found}"
+        )
+    if count != len(like):
+        raise PackageError(f"{where}: expected {len(like)} arrays, found {count}")
+    # FEDn's fedopt makes float64 of everything: brought back to what the model holds.
+    with np.errstate(over="ignore"):
+        return [
+            _read_one(archive, index, expected, where).astype(expected.dtype, copy=False)
+            for index, expected in enumerate(like)
+        ]
+
+
+def _read_one(archive: Npz, index: int, expected: Array, where: str) -> Array:
+    def fit(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        known = expected.dtype if dtype == np.float64 else dtype
+        _compare(shape, known, expected, f"{where}: array {index}")
+
+    return archive.read(f"{index}.npy", fit)
 
 
 def save(file: IO[bytes], weights: Sequence[Array], like: Sequence[Array]) -> None:
@@ -79,10 +94,14 @@ def check(weights: Sequence[Array], like: Sequence[Array], where: str) -> None:
     if len(weights) != len(like):
         raise PackageError(f"{where}: expected {len(like)} arrays, found {len(weights)}")
     for index, (array, expected) in enumerate(zip(weights, like, strict=True)):
-        if (array.shape, array.dtype) != (expected.shape, expected.dtype):
-            raise PackageError(
-                f"{where}: array {index}: expected {expected.dtype}{list(expected.shape)}, "
-                f"found {array.dtype}{list(array.shape)}; was it made for another model?"
-            )
+        _compare(array.shape, array.dtype, expected, f"{where}: array {index}")
         if not np.isfinite(array).all():
             raise PackageError(f"{where}: array {index} holds NaN or infinite values")
+
+
+def _compare(shape: tuple[int, ...], dtype: np.dtype[Any], expected: Array, where: str) -> None:
+    if (shape, dtype) != (expected.shape, expected.dtype):
+        raise PackageError(
+            f"{where}: expected {expected.dtype}{list(expected.shape)}, "
+            f"found {dtype}{list(shape)}; was it made for another model?"
+        )
