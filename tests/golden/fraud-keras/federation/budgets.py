@@ -47,7 +47,8 @@ def _is_number(value: object) -> bool:
 
 def ended(sites: int, rounds: int) -> str:
     """Say why a session is over before its last round."""
-    return f"the privacy budget of all {sites} sites is used up after round {rounds}"
+    when = f"is used up after round {rounds}" if rounds else "leaves no room for an update"
+    return f"the privacy budget of all {sites} sites {when}"
 
 
 class Spent:

@@ -13,21 +13,16 @@ from pathlib import Path
 
 from fedn import APIClient
 
-from . import package, seed
+from . import package, resume, seed
 from .budgets import Spent
 from .processes import ONE_THREAD, Process, Processes, wait_until
 from .project import ARCHIVE, DATA, ROOT, SEED, ProjectError, by_number, shown
+from .resume import note, save
+from .round_options import add_round_options, check_round_options
 from .rounds import Round, follow
 from .runs import new_folder
 from .server import LOOPBACK
-from .session import (
-    add_round_options,
-    begin,
-    check_round_options,
-    finish,
-    finish_privacy,
-    save,
-)
+from .session import begin, finish, finish_privacy
 from .show import console, say, show_round
 from .sites import make_sample
 from .upload import send
@@ -39,11 +34,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--sites", type=int, metavar="N", help="how many of data/site-* (default: all)"
     )
     add_round_options(parser)
+    resume.add_option(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the seed model, if there is none")
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the rounds; print them as they come, then a table; save the model and the metrics."""
+    options, results = resume.before(options)
     check_round_options(options)
     sites = find_sites(options.sites)
     check_round_options(options, len(sites))
@@ -51,7 +48,6 @@ def run(options: argparse.Namespace) -> None:
     if not SEED.exists():
         seed.make(options.seed)
     folder = new_folder("network")
-    results: list[Round] = []
     lost: dict[str, str] = {}
     try:
         with Processes() as processes:
@@ -79,12 +75,12 @@ def train(
     Adds to `results` as rounds end, and to `lost` the cause of each site that dies on the way.
     """
     server, api = start_server(processes, folder)
-    send(api)
+    send(api, resume.model(options))
     clients = start_clients(processes, sites, folder, api)
-    session = begin(api, options, model=None, sites=1)
+    session = begin(api, options, model=None, sites=1, done=len(results))
     record = {
         "archive_sha256": hashlib.sha256(ARCHIVE.read_bytes()).hexdigest(),
-        "options": {key: value for key, value in vars(options).items() if key != "command"},
+        "options": resume.plain(options),
     }
 
     spent = Spent(say)
@@ -95,21 +91,27 @@ def train(
             raise ProjectError("no site is left to train")
         return set(clients) - set(lost)
 
+    def keep(result: Round) -> None:
+        save(folder, api, [*results, result], record)
+
+    done = len(results)
     try:
-        with console.status(f"round 1 of {options.rounds}") as status:
-            for result in follow(api, session, options.round_timeout, living, say):
+        with console.status(f"round {done + 1} of {options.rounds}") as status:
+            for result in follow(api, session, options.round_timeout, living, say, keep, done):
                 if spent.over(result, record):
                     break
                 results.append(result)
-                save(folder, api, results, record)
+                note(folder, results, record)
                 show_round(result, len(sites))
                 status.update(f"round {len(results) + 1} of {options.rounds}")
-        finish_privacy(folder, api, results, record, spent)
+        finish_privacy(folder, results, record, spent)
     except OSError:
         # A request that got no answer says less than the server's own end.
         if server.running():
             raise
-        raise ProjectError(f"FEDn's server ended: {server.cause_of_death()}") from None
+        raise ProjectError(
+            f"FEDn's server ended: {server.cause_of_death()}{resume.advice('network', folder)}"
+        ) from None
 
 
 def find_sites(wanted: int | None) -> list[Path]:
@@ -148,7 +150,8 @@ def start_clients(
     programs = Path(sys.executable).parent
     clients = {}
     for site in sites:
-        command = [str(programs / "fedn"), "client", "start", "--name", site.name]
+        command = [sys.executable, str(ROOT / "federation" / "watched.py")]
+        command += ["client", "start", "--name", site.name]
         command += ["--api-url", f"http://{LOOPBACK}", "--api-port", str(api.port)]
         environment = ONE_THREAD | {
             "FEDN_DATA_PATH": str(site),

@@ -8,7 +8,7 @@ from .runs import Run
 
 def has_privacy(one: Run) -> bool:
     """Tell whether the clients of a run sent noised updates."""
-    return "privacy" in one.config
+    return all("privacy" in record for record in (one.config, *one.lines[1:]))
 
 
 def spending(one: Run) -> Figure:

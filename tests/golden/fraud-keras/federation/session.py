@@ -1,17 +1,19 @@
 """Rounds on a network that runs elsewhere: python -m federation session start|watch|download."""
 
 import argparse
-import json
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import requests
 from fedn import APIClient
 
-from . import controller, package
+from . import controller, functions, resume
 from .budgets import Spent
 from .controller import HELPER, listed
 from .project import SLUG, ProjectError, shown
+from .resume import download, note, save
+from .round_options import add_round_options, check_round_options
 from .rounds import Round, follow
 from .runs import new_folder
 from .show import console, say, show_round, show_table
@@ -40,6 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                 help="start with at least N (default 1)",
             )
             action.add_argument("--model", metavar="ID", help="to start from (default: the newest)")
+            resume.add_option(action)
         if name == "watch":
             action.add_argument("session", nargs="?", help="its id (default: the newest)")
         if name == "download":
@@ -47,42 +50,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             action.add_argument(
                 "--out", type=Path, default=Path("model.npz"), help="(default model.npz)"
             )
-
-
-def add_round_options(parser: argparse.ArgumentParser) -> None:
-    """Declare how many rounds there are, and how FEDn makes one model of the sites' updates."""
-    add = parser.add_argument
-    add("--rounds", type=int, default=3, metavar="N", help="how many rounds (default 3)")
-    add(
-        "--aggregator",
-        choices=("fedavg", "fedopt"),
-        default="fedavg",
-        help="how FEDn combines the sites' updates (default fedavg)",
-    )
-    add(
-        "--server-optimizer",
-        choices=("adam", "yogi", "adagrad"),
-        default="adam",
-        help="for fedopt: how it steps from one global model to the next (default adam)",
-    )
-    add("--server-learning-rate", type=float, default=0.01, help="for fedopt (default 0.01)")
-    add(
-        "--round-timeout",
-        type=float,
-        default=180,
-        metavar="SECONDS",
-        help="end a round then, with the updates that came (default 180)",
-    )
-
-
-def check_round_options(options: argparse.Namespace) -> None:
-    """Raise `ProjectError` for the first option that makes no sense."""
-    if options.rounds < 1:
-        raise ProjectError(f"--rounds: expected 1 or more, found {options.rounds}")
-    if not options.server_learning_rate > 0:
-        raise ProjectError("--server-learning-rate: expected a number above 0")
-    if not options.round_timeout > 0:
-        raise ProjectError(f"--round-timeout: expected seconds, found {options.round_timeout:g}")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -105,6 +72,9 @@ def run(options: argparse.Namespace) -> None:
 
 def start(api: APIClient, options: argparse.Namespace) -> None:
     """Start a session and follow it. Raises `ProjectError` that says what is missing."""
+    options, results = resume.before(options)
+    if options.resume:
+        resume.send(api, options)
     helper = active_helper(api)
     if helper is None:
         raise ProjectError("the controller has no package; run: python -m federation upload")
@@ -121,27 +91,43 @@ def start(api: APIClient, options: argparse.Namespace) -> None:
             f"--sites: expected at least {options.sites} online, found {len(sites)}{names}; invite "
             "more: python -m federation invite"
         )
+    check_round_options(options, len(sites))
     say(f"sites online: {', '.join(sites)}")
-    session = begin(api, options, model, options.sites)
+    for name in controller.shared_names(api):
+        say(
+            f"warning: two sites are called '{name}'; both take part, but their metrics cannot be "
+            "told apart; invite one of them under another name"
+        )
+    session = begin(api, options, model, options.sites, done=len(results))
     say(f"session: {session}, from model {model}")
-    watch(api, session, options)
+    watch(api, session, options, results)
 
 
-def begin(api: APIClient, options: argparse.Namespace, model: str | None, sites: int) -> str:
+def begin(
+    api: APIClient, options: argparse.Namespace, model: str | None, sites: int, done: int = 0
+) -> str:
     """Have the controller start rounds, and return the session's id.
 
     model: to start from; None means the newest. sites: as few as a round may begin with.
+    done: how many of the rounds there were before.
     """
     fedopt = {
         "serveropt": options.server_optimizer,
         "learning_rate": options.server_learning_rate,
     }
+    defence = functions.settings(options)
     answer = api.start_session(
         name=SLUG,
-        aggregator=options.aggregator,
-        aggregator_kwargs=fedopt if options.aggregator == "fedopt" else None,
+        aggregator="fedopt" if defence else options.aggregator,
+        # With a defence, FEDn's own aggregators must not step in for it: see `NO_AGGREGATOR`.
+        aggregator_kwargs=functions.NO_AGGREGATOR
+        if defence
+        else fedopt
+        if options.aggregator == "fedopt"
+        else None,
+        server_functions=functions.text(defence),
         model_id=model,
-        rounds=options.rounds,
+        rounds=options.rounds - done,
         round_timeout=options.round_timeout,
         helper=HELPER,
         min_clients=sites,
@@ -152,30 +138,54 @@ def begin(api: APIClient, options: argparse.Namespace, model: str | None, sites:
     return str(answer["session_id"])
 
 
-def watch(api: APIClient, session: str, options: argparse.Namespace) -> None:
-    """Print a session's rounds as they come, then a table; save the model and the metrics."""
+def watch(
+    api: APIClient,
+    session: str,
+    options: argparse.Namespace,
+    before: Sequence[Round] = (),
+) -> None:
+    """Print a session's rounds as they come, then a table; save the model and the metrics.
+
+    before: the rounds of the run that it goes on with.
+    """
     if "session_config" not in (known := api.get_session(session)):
         raise ProjectError(f"the controller knows no session '{session}'")
     timeout = float(known["session_config"]["round_timeout"])
     folder = new_folder("session")
-    record = {"session": session, "archive_sha256": controller.package_checksum(api)}
-    results: list[Round] = []
+    record: dict[str, Any] = {"session": session}
+    record["archive_sha256"] = controller.package_checksum(api)
+    if options.action == "start":
+        record["options"] = resume.plain(options)
+    results, done = list(before), len(before)
     sites = len(controller.online_sites(api))
     spent = Spent(say)
 
     def online() -> set[str]:
         return set(controller.online_sites(api))
 
+    def keep(result: Round) -> None:
+        save(folder, api, [*results, result], record)
+
     try:
-        with console.status("waiting for the first round"):
-            for result in follow(api, session, timeout, online, say):
+        with console.status("waiting for the next round"):
+            for result in follow(api, session, timeout, online, say, keep, done):
                 if spent.over(result, record):
                     say("the session's other rounds have nothing more to learn from")
                     break
                 results.append(result)
-                save(folder, api, results, record)
+                note(folder, results, record)
+                # More than at the start, where some joined late.
+                sites = max(sites, result.updates)
                 show_round(result, sites)
-        finish_privacy(folder, api, results, record, spent)
+        finish_privacy(folder, results, record, spent)
+    except requests.exceptions.ConnectionError:
+        # It may have lost all that it knew, as `serve` does.
+        say(
+            "the controller is gone; where it comes back with what it knew, the session is "
+            f"followed again with: python -m federation session watch --api-url "
+            f"{options.api_url} {session}{resume.advice('session start', folder, options)}"
+        )
+        raise
     except BaseException:
         say(
             "the session goes on by itself; to follow it again: python -m federation session "
@@ -185,8 +195,11 @@ def watch(api: APIClient, session: str, options: argparse.Namespace) -> None:
     finally:
         finish(folder, results, sites)
     failed = sum(not result.finished for result in results)
-    if failed or not (results or "ended" in record):
-        raise ProjectError(f"{failed} of {len(results)} rounds failed; see the controller's log")
+    if failed or not (len(results) > done or "ended" in record):
+        again = resume.advice("session start", folder, options)
+        raise ProjectError(
+            f"{failed} of {len(results)} rounds failed; see the controller's log{again}"
+        )
 
 
 def finish(folder: Path, results: list[Round], sites: int) -> None:
@@ -200,33 +213,13 @@ def finish(folder: Path, results: list[Round], sites: int) -> None:
 
 
 def finish_privacy(
-    folder: Path, api: APIClient, results: list[Round], record: dict[str, Any], spent: Spent
+    folder: Path, results: list[Round], record: dict[str, Any], spent: Spent
 ) -> None:
     """Say what the sites' updates have told, and keep in metrics.json why a session ended early."""
     if words := spent.summary():
         say(words)
     if "ended" in record and results:
-        save(folder, api, results, record)
-
-
-def save(folder: Path, api: APIClient, results: list[Round], record: dict[str, Any]) -> None:
-    """Write what there is so far: the newest global model, and all metrics."""
-    if results[-1].model_id:
-        download(api, results[-1].model_id, folder / "model.npz")
-    rounds = [{**asdict(result), "mean": result.mean()} for result in results]
-    content = json.dumps({**record, "rounds": rounds}, indent=2)
-    package.write_atomically(folder / "metrics.json", content.encode())
-
-
-def download(api: APIClient, model: str, file: Path) -> None:
-    """Save a global model as a file that is either whole or not there."""
-    fresh = file.with_name(f".{file.name}.part")
-    try:
-        if not api.download_model(model, str(fresh))["success"]:
-            raise ProjectError(f"the controller does not hand out model {model}")
-        fresh.replace(file)
-    finally:
-        fresh.unlink(missing_ok=True)
+        note(folder, results, record)
 
 
 def newest_session(api: APIClient) -> str:

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import standing
+from .project import one_line
 
 if TYPE_CHECKING:
     # Importing it takes a second, because it imports FEDn.
@@ -47,4 +48,6 @@ def number(value: float | None) -> str:
 
 def say(line: str) -> None:
     """Print a line whole: a terminal may wrap it, a log must not."""
-    console.print(line, markup=False, soft_wrap=True)
+    # What a site is called, or says, must not move the cursor of who reads it.
+    plain = "\n".join(map(one_line, line.split("\n")))
+    console.print(plain, markup=False, soft_wrap=True)

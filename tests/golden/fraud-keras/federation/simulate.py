@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import attacks, functions, package, samples, seed, sites
+from . import attacks, functions, package, records, samples, seed, sites
 from .baselines import measure_baselines
 from .clients import Clients
 from .privacy_report import has_privacy, words
-from .project import DATA, ROOT, SEED, SLUG, ProjectError, by_number, shown
+from .project import DATA, ROOT, SEED, ProjectError, by_number, shown
 from .report import write_report
 from .runs import Run
 from .show import say
 from .summary import show_summary, single_class_words
+from .tracking import log_to_mlflow
 from .workers import Pool
 
 if TYPE_CHECKING:
@@ -63,13 +64,7 @@ def run(options: argparse.Namespace) -> None:
     """Run the rounds and the baselines; leave a folder with metrics, models and a page."""
     before = Run.read(options.resume) if options.resume else None
     if before:
-        kept = (
-            vars(options)
-            | before.config["options"]
-            | {"resume": options.resume, "workers": options.workers}
-        )
-        options = argparse.Namespace(**kept)
-        options.source = options.source and Path(options.source)
+        options = recorded(before, options)
     else:
         choose_data(options)
     check(options)
@@ -128,6 +123,16 @@ def run(options: argparse.Namespace) -> None:
     say(f"run: {shown(run_.folder)}\nreport: {shown(page)}")
     if options.mlflow:
         log_to_mlflow(run_, options.mlflow)
+
+
+def recorded(before: Run, options: argparse.Namespace) -> argparse.Namespace:
+    """Return the options that a run to go on with was started with."""
+    try:
+        kept = records.options(before.config, add_options)
+    except records.RecordError as error:
+        raise ProjectError(f"{shown(before.folder)}: config.json: {error}") from None
+    kept.resume, kept.workers = options.resume, options.workers
+    return kept
 
 
 def choose_data(options: argparse.Namespace) -> None:
@@ -229,21 +234,3 @@ def configuration(
         "examples": [int(train) for train in clients.bounds[:, 1] - clients.bounds[:, 0]],
     }
     return record | ({"privacy": asdict(terms)} if terms else {})
-
-
-def log_to_mlflow(run_: Run, uri: str) -> None:
-    """Log a run's options, metrics and files to an MLflow store."""
-    import mlflow
-
-    mlflow.set_tracking_uri(uri)
-    try:
-        mlflow.set_experiment(SLUG)
-        with mlflow.start_run(run_name=run_.folder.name):
-            mlflow.log_params(run_.config["options"])
-            for line in run_.lines:
-                values = {key: value for key, value in line["global"].items() if value is not None}
-                mlflow.log_metrics(values, step=line["round"])
-            mlflow.log_artifacts(str(run_.folder))
-    except mlflow.exceptions.MlflowException as error:
-        raise ProjectError(f"--mlflow {uri}: {str(error).splitlines()[0]}") from None
-    say(f"mlflow: {uri}")

@@ -3,16 +3,19 @@
 import argparse
 import io
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from . import package
+from . import functions, package, standing
 from .aggregation import Aggregation
+from .attacks import attackers, forge
 from .budgets import Ledgers, ended
 from .project import ProjectError
 from .runs import Run, Weights
+from .settling import Arrived, settle
 from .show import console, say
 from .workers import Failure, Pool, Worker
 
@@ -37,10 +40,14 @@ class Simulation:
         self.sent = sent
         self.clients = clients
         self.pool = pool
+        self.defence = functions.settings(options)
         self.aggregation = Aggregation(
-            options.aggregator, options.server_optimizer, options.server_learning_rate
+            "fedavg" if self.defence else options.aggregator,
+            options.server_optimizer,
+            options.server_learning_rate,
         )
         self.ledgers = Ledgers(terms, clients, options.seed, say)
+        self.attackers = attackers(options, clients)
         # Which clients are slow does not change over the rounds.
         random = np.random.default_rng([options.seed, 1])
         self.slow = set(random.permutation(clients)[: round(options.slow * clients)].tolist())
@@ -96,7 +103,8 @@ class Simulation:
 
         calls = [(client, weights, self.sent) for client in training]
         together = max(1, len(calls) // (2 * self.pool.workers))
-        updates, failed = [], {}
+        arrived: Arrived = {}
+        failed = {}
         results = self.pool.each(Worker.train, calls, together)
         for client, result in zip(training, results, strict=True):
             if isinstance(result, Failure):
@@ -104,18 +112,37 @@ class Simulation:
                 say(f"round {number}: client {client + 1} failed: {result.cause}")
             else:
                 sent, examples = result
-                updates.append((self.ledgers.protect(weights, sent, number, client), examples))
+                update = self.ledgers.protect(weights, sent, number, client)
+                if client in self.attackers:
+                    update = self.forged(number, client, weights, update)
+                arrived[client] = update, {"num_examples": examples}
         if failed and self.options.on_error == "stop":
             raise ProjectError(
                 f"{len(failed)} of {len(training)} clients failed; --on-error skip goes on without"
             )
         # A round without any update leaves the model as it is, as FEDn's does.
-        new = self.aggregation.combine(weights, updates) if updates else weights
+        combined, known = settle(weights, arrived, self.defence, self.average(weights))
+        new = weights if combined is None else combined
+        if self.attackers:
+            known["attackers"] = [client for client in training if client in self.attackers]
+        for line in standing.complaints(known, "client {}".format, offset=1):
+            say(f"round {number}: {line}")
         size = sum(array.nbytes for array in weights)
-        who = {"clients": chosen, "dropped": dropped, "late": late, "failed": failed}
+        who = {"clients": chosen, "dropped": dropped, "late": late, "failed": failed} | known
         who |= self.ledgers.entry(self.run.lines, chosen)
-        self.keep(number, new, who | {"bytes": size * (len(chosen) + len(updates))}, started)
+        self.keep(number, new, who | {"bytes": size * (len(chosen) + len(arrived))}, started)
         return new
+
+    def forged(self, number: int, client: int, weights: Weights, update: Weights) -> Weights:
+        """Return what a bad client sends in a round in place of its update."""
+        seed = [self.options.seed, 5, number, client]
+        return forge(self.options.attack, self.options.attack_strength, weights, update, seed)
+
+    def average(self, weights: Weights) -> Callable[[Arrived], Weights]:
+        """Return what combines a round's updates where no defence does: FEDn's aggregators."""
+        return lambda admitted: self.aggregation.combine(
+            weights, [(update, data["num_examples"]) for update, data in admitted.values()]
+        )
 
     def keep(
         self, number: int, weights: Weights, line: dict[str, Any], started: float | None = None

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from fedn.utils.helpers.helpers import get_helper
 
-from federation.rounds import Metrics, Round
+from federation.records import Metrics
+from federation.rounds import Round
 from model import data, privacy, weights
 from model.dataset import Array
 from model.errors import PackageError

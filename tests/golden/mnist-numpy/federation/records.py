@@ -7,6 +7,7 @@ them is told, and reaches neither the arithmetic, nor the terminal, nor the page
 import argparse
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -53,6 +54,10 @@ def configuration(path: Path) -> dict[str, Any]:
     for name, version in _entry(config, "versions", dict).items():
         _name(name)
         _scalar(_is(version, str, "versions"), f"versions: {name}")
+    if "privacy" in config:
+        terms = _entry(config, "privacy", dict)
+        for name in ("noise", "clip", "budget", "delta"):
+            _number(_entry(terms, name, float, int), f"privacy: {name}")
     rows = _entry(config, "class_counts", list)
     for row in rows:
         for count in _is(row, list, "class_counts"):
@@ -105,6 +110,7 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
                 for client in _entry(line, name, list):
                     _whole(client, name)
             _entry(line, "failed", dict)
+            _settled(line)
             # Nothing is sent for the seed model.
             _whole(line["bytes"] if number or "bytes" in line else 0, "bytes")
             _positive(_entry(line, "seconds", int, float), "seconds")
@@ -116,6 +122,24 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
             raise RecordError(f"line {number + 1}: {error}") from None
         expected = list(line["global"])
         yield line
+
+
+def _settled(line: dict[str, Any]) -> None:
+    """Check what a round's line says of bad clients (see standing.py) and of privacy."""
+    for name in ("attackers", "clipped", "passed_over", "exhausted"):
+        for client in _is(line.get(name, []), list, name):
+            _whole(client, name)
+    for client, why in _is(line.get("refused", {}), dict, "refused").items():
+        if not re.fullmatch("[0-9]{1,15}", client):
+            raise RecordError("refused: expected the numbers of clients")
+        _is(why, str, "refused")
+    _is(line.get("stays", ""), str, "stays")
+    if "privacy" in line:
+        privacy = _entry(line, "privacy", dict)
+        _number(privacy["epsilon"], "privacy: epsilon")
+        for name in ("charged", "exhausted"):
+            for client in _entry(privacy, name, list):
+                _whole(client, f"privacy: {name}")
 
 
 def baselines(path: Path, last: dict[str, Any]) -> dict[str, Any]:
@@ -212,6 +236,11 @@ def _whole(value: Any, where: str) -> int:
     if type(value) is not int or not 0 <= value < 1 << 53:
         raise RecordError(f"{where}: expected a whole number from 0")
     return value
+
+
+def _number(value: Any, where: str) -> None:
+    if value is not None and (type(value) not in (int, float) or not abs(value) <= FURTHEST):
+        raise RecordError(f"{where}: expected a number")
 
 
 def _positive(value: float, where: str) -> None:

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from . import standing
 from .figures import Figure, curves, curves_words, gains, gains_words, plain, shares, shares_words
 from .package import write_atomically
 from .privacy_report import has_privacy, spending, words
@@ -47,6 +48,12 @@ def write_report(runs: list[Run], path: Path) -> Path:
         sections.append(section(f"What each site has{title}", shares(one), shares_words(one)))
         if has_privacy(one):
             sections.append(section(f"Differential privacy{title}", spending(one), words(one)))
+        if rows := standing.rows(one.lines):
+            sections.append(
+                f"<section><h2>Attack and defence{html.escape(title)}</h2>"
+                f"<p>{html.escape(standing.words(one))}</p>"
+                f"{table(list(standing.HEAD), rows)}</section>"
+            )
         sections.append(facts(one, title))
     content = PAGE.read_text("utf-8")
     parts = {

@@ -16,16 +16,14 @@ NAMED = 12
 def complaints(
     standing: dict[str, Any], name: Callable[[Any], str], offset: int = 0
 ) -> Iterator[str]:
-    """Yield what the initiator must hear of a round: who was refused and why, and who ran out.
+    """Yield what the initiator must hear of a round: who was refused, and why the model stays.
 
+    Whose privacy budget is spent is told once, by budgets.py.
     standing: as `settling.settle` returns it. name: makes a name of what it calls the clients,
     which are numbers with an `offset`, or names already.
     """
     for client, why in standing.get("refused", {}).items():
         yield f"{name(client + offset if offset else client)} refused: {why}"
-    if spent := standing.get("exhausted"):
-        names = ", ".join(name(client + offset if offset else client) for client in spent)
-        yield f"left out, privacy budget spent: {names}"
     if why := standing.get("stays"):
         yield f"the model stays as it is: {why}"
 

@@ -5,25 +5,29 @@
     python join.py health        exit with 0 while the client is connected
 
 The site's data lies where FEDN_DATA_PATH says, or in the folder data/ beside this file. The
-settings are in client.yaml beside this file, or where FEDN_CLIENT_CONFIG says.
+settings are in client.yaml beside this file, or where FEDN_CLIENT_CONFIG says. Which version of a
+signed package ran last is kept below ~/.local/state, or in the folder that SITE_STATE names.
 """
 
 import errno
-import hashlib
 import importlib.util
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from joining import verify
+else:
+    import verify
 
 HERE = Path(__file__).resolve().parent
 # Seconds before the first new attempt, each time twice as many up to the second figure; and how
@@ -36,8 +40,6 @@ JOINED, WORKED = "Listening to task stream", "Sending model update to combiner"
 CAUSES = {
     "Unauthorized": "{url} refuses the token in client.yaml, or the lack of one; ask the initiator "
     "for a token, and write it there",
-    "Could not validate compute package": "{url} hands out another package than the one that you "
-    "were invited to run (SHA-256 {sum}); nothing of it was run; tell the initiator",
     "CERTIFICATE_VERIFY_FAILED": "the certificate of {url} is not trusted here; for a root of the "
     "initiator's own, name its file in REQUESTS_CA_BUNDLE and GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
     "Incorrect URL": "{url} is no FEDn controller; check api_url in client.yaml",
@@ -92,11 +94,11 @@ def join() -> NoReturn:
     signal.signal(signal.SIGINT, leave)
     last, equal, wait, joined = "", 0, FIRST_WAIT, False
     while True:
-        settings = read_settings()
+        attempt = Attempt(read_settings())
         worked = passing = False
         try:
             check(data_path())
-            attempts[:] = [attempt := Attempt(settings)]
+            attempts[:] = [attempt]
             cause = attempt.run()
             joined |= attempt.joined
             worked, passing = attempt.worked, attempt.passing
@@ -118,19 +120,29 @@ class Attempt:
     """One run of FEDn's client, and what its log tells about it."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self.facts = {"url": settings["api_url"], "sum": settings.get("package_checksum")}
-        self.facts["tmp"] = tempfile.gettempdir()
+        self.settings = settings
+        self.facts = {"url": settings["api_url"], "tmp": tempfile.gettempdir()}
         self.joined = self.worked = self.passing = False
-        # Of its own for every run: FEDn never cleans the one that it unpacks packages to.
-        self.folder = tempfile.mkdtemp(prefix="package-")
+        self.folder: str | None = None
         self.client: subprocess.Popen[str] | None = None
 
     def run(self) -> str:
         """Run the client until it ends; return the cause."""
+        # Of its own for every run: FEDn never cleans the one that it unpacks packages to.
+        self.folder = tempfile.mkdtemp(prefix="package-")
+        # FEDn's own download would write to wherever the controller's answer says, before it
+        # compares the checksum: the client runs what is verified here, and downloads nothing.
+        try:
+            verify.prepare(archive(), self.settings, Path(self.folder))
+        except BaseException:
+            self.end()
+            raise
         self.client = subprocess.Popen(
-            [sys.executable, __file__, "client", "start", "-in", config()],
+            [sys.executable, __file__, "client", "start", "-in", config(), "--local-package"],
+            cwd=self.folder,
             env={
                 **os.environ,
+                **verify.named_files(),
                 "FEDN_DATA_PATH": str(data_path()),
                 "FEDN_PACKAGE_EXTRACT_DIR": self.folder,
                 # The package's commands start `python`: the one that runs this.
@@ -167,7 +179,8 @@ class Attempt:
         if self.client:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.client.pid, signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def follow(self, client: "subprocess.Popen[str]") -> str:
         """Print the client's log as it comes. Return the cause of its end, if the log tells it."""
@@ -214,12 +227,13 @@ def run_client() -> None:
 
 
 def check(file: Path) -> None:
-    """Say what is in the data, or exit with the rule that it breaks."""
+    """Say what is in the data, or exit with the rule that it breaks.
+
+    The package's own code looks at it, and is verified before, if there are settings.
+    """
+    settings = read_settings() if Path(config()).exists() else {}
     with tempfile.TemporaryDirectory(prefix="package-") as folder:
-        with tarfile.open(archive()) as content:
-            # Without it, a link in an archive could lead out of the folder.
-            content.extraction_filter = getattr(tarfile, "data_filter", None)
-            content.extractall(folder)  # noqa: S202, the checksum was compared
+        verify.unpack(archive(), settings, Path(folder))
         command = [sys.executable, "-B", "check_data.py", str(file.resolve())]
         code = subprocess.run(command, cwd=folder, check=False).returncode
     if code:
@@ -247,22 +261,18 @@ def read_settings() -> dict[str, Any]:
         settings = yaml.safe_load(Path(config()).read_text("utf-8"))
     except OSError as error:
         sys.exit(f"error: expected the settings in {config()}, found: {error.strerror}")
-    except yaml.YAMLError as error:
-        sys.exit(f"error: {config()}: expected YAML: {' '.join(str(error).split())}")
+    # A date that is none is a ValueError; what is nested too deeply a RecursionError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        words = ascii(" ".join(str(error).split()))[1:-1]
+        sys.exit(f"error: {config()}: expected YAML: {words}")
     if not isinstance(settings, dict) or not settings.get("api_url") or not settings.get("name"):
         sys.exit(f"error: {config()}: expected api_url and name in it")
-    found = hashlib.sha256(archive().read_bytes()).hexdigest()
-    if settings.get("package_checksum") not in (None, found):
-        sys.exit(
-            f"error: {archive()}: expected SHA-256 {settings['package_checksum']}, found {found}; "
-            "ask the initiator for an image or a package of this invitation"
-        )
     return settings
 
 
 def config() -> str:
     """Return the path of client.yaml."""
-    return os.environ.get("FEDN_CLIENT_CONFIG") or str(HERE / "client.yaml")
+    return str(Path(os.environ.get("FEDN_CLIENT_CONFIG") or HERE / "client.yaml").absolute())
 
 
 def data_path() -> Path:

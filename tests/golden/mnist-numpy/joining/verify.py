@@ -11,6 +11,7 @@ says of what project the package is, and its version: slug=NAME version=TIME sha
 
 import base64
 import binascii
+import gzip
 import hashlib
 import io
 import json
@@ -31,6 +32,9 @@ TRUSTED = "trusted comment: "
 # The time of signing, in UTC: later ones sort after earlier ones.
 VERSION = re.compile(r"\d{8}T\d{6}Z")
 MAX_SIZE = 10_000
+# Bytes that a package may unpack to: it holds sources, of up to 10 MB each.
+LARGEST = 1 << 27
+MOST_FILES = 10_000
 # Files of root certificates that a site may name in its environment.
 ROOTS = "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 
@@ -187,11 +191,47 @@ def unpack(archive: Path, settings: dict[str, Any], folder: Path) -> tuple[str, 
         found = check(content, archive.stem, settings, state_file(archive.stem, settings))
     except SignatureError as error:
         sys.exit(f"error: {archive}: {error}; nothing of it was unpacked")
-    with tarfile.open(fileobj=io.BytesIO(content)) as members:
-        # Without it, a link in an archive could lead out of the folder.
-        members.extraction_filter = getattr(tarfile, "data_filter", None)
-        members.extractall(folder)  # noqa: S202, it was verified
+    unfold(archive, content, folder)
     return own, found
+
+
+def unfold(package: Path, packed: bytes, folder: Path) -> None:
+    """Unpack a package's plain files below a folder, or exit with why it is none.
+
+    A link, a device or a path that leads elsewhere is refused, and so is what unfolds to more
+    than `LARGEST` bytes; no more is ever held in memory.
+    """
+    try:
+        with gzip.open(io.BytesIO(packed)) as stream:
+            content = stream.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            sys.exit(f"error: {package}: expected up to {LARGEST:,} bytes in it, found more")
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as members:
+            files = {}
+            for number, member in enumerate(members):
+                if number == MOST_FILES:
+                    raise ValueError(f"more than {MOST_FILES:,} files")
+                if may(member):
+                    files[member.name] = members.extractfile(member)
+            # Out of the archive's own bytes, each once, so that no more comes out than went in.
+            for name, file in files.items():
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(file.read() if file else b"")
+    # What gzip and tarfile raise at foreign bytes is more than their documentation tells.
+    except Exception as error:
+        words = ascii(" ".join(str(error).split()))[1:-1]
+        sys.exit(f"error: {package}: expected a compute package, found: {words}")
+
+
+def may(member: tarfile.TarInfo) -> bool:
+    """Tell whether a member of an archive is a file that may be unpacked; a folder need not be."""
+    if member.isdir():
+        return False
+    odd = {"", ".."} & set(member.name.split("/")) or set("\\:\0") & set(member.name)
+    if odd or not member.isfile() or member.issparse():
+        raise ValueError(f"{member.name!r}, which is no plain file below the package's folder")
+    return True
 
 
 def prepare(archive: Path, settings: dict[str, Any], folder: Path) -> None:
