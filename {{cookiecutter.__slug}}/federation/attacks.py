@@ -24,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--attack", choices=tuple(ATTACKS), help="what bad clients send (default: there are none)")
     add("--attackers", type=float, metavar="SHARE", help="share of bad clients (default 0.2)")
-    add("--attack-strength", type=float, metavar="X", help="how far it goes (default 10; 1)")
+    add("--attack-strength", type=float, metavar="X", help="how far it goes (10; constant 1)")
 
 
 def check(options: argparse.Namespace) -> None:

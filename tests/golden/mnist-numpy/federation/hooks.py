@@ -45,7 +45,12 @@ class Hooks:
 
     def provided_functions(self, server_functions: str) -> dict[str, bool]:
         """Take what the session asks for; aggregating is always done here."""
-        self.defence = functions.read(server_functions)
+        self.defence = None
+        try:
+            self.defence = functions.read(server_functions)
+        except (ValueError, AttributeError) as error:
+            # FEDn would take it for no hooks at all, and go on without the guard as well.
+            log.error(f"server functions: {error}")
         return {"aggregate": True}
 
     def aggregate(
