@@ -413,6 +413,8 @@ def step(project: Path, scratch: Path) -> Judged:
         for what, content in corpus().items()
         for name in (("train", "validate") if what == "a pickle" else ("train",))
     }
+    large = [array + np.float32(1e25) for array in like]
+    tried["weights so large that training overflows"] = ("train", saved(numbered(large)), plain)
     tried |= {f"settings: {what}": ("train", good, text) for what, text in ODD_JSON.items()}
     # What is imported, and reserved, with the first step is none of a case's.
     judge(("train", good, plain))
