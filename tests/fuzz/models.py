@@ -22,7 +22,7 @@ from fuzz.mutation import NUMBERS, ODD_JSON, as_text, broken, mangled
 
 Array = npt.NDArray[Any]
 # What a bomb unfolds to: more than any kind may take.
-BOMB = bytes(24 << 20)
+BOMB = bytes(12 << 20)
 WRAPPED = "training_model.bin"
 
 
