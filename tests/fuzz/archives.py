@@ -175,9 +175,9 @@ def package(project: Path, scratch: Path) -> Judged:
         "no tar": gzip.compress(b"x" * 2000),
         "cut short": gzip.compress(good)[:-20],
         "a tar cut short": gzip.compress(good[:700]),
-        "32 MB of zeros": gzip.compress(bytes(32 << 20), 9),
-        "a header that is 24 MB long": gzip.compress(
-            tarred([("a", b"1", {"pax_headers": {"comment": "x" * (24 << 20)}})])
+        "16 MB of zeros": gzip.compress(bytes(16 << 20), 9),
+        "a header that is 12 MB long": gzip.compress(
+            tarred([("a", b"1", {"pax_headers": {"comment": "x" * (12 << 20)}})])
         ),
         "something behind its end": gzip.compress(good) + b"garbage",
         "two in one": gzip.compress(good) + gzip.compress(good),

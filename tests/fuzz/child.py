@@ -165,7 +165,8 @@ def main() -> None:
 
 def kept(corpus: Mapping[str, Case], every: int) -> dict[str, Case]:
     """Return a corpus, of its numbered cases each so many'th one."""
-    numbers = {name: re.search(r": (\d+)$", name) for name in corpus}
+    # Where a file of arrays is a part of the case, its odd arrays are counted as numbered, too.
+    numbers = {name: re.search(r"(?:: |[,:] [a-z]+ )(\d+)$", name) for name in corpus}
     return {
         name: corpus[name]
         for name, number in numbers.items()

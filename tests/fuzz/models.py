@@ -22,7 +22,7 @@ from fuzz.mutation import NUMBERS, ODD_JSON, as_text, broken, mangled
 
 Array = npt.NDArray[Any]
 # What a bomb unfolds to: more than any kind may take.
-BOMB = bytes(24 << 20)
+BOMB = bytes(12 << 20)
 WRAPPED = "training_model.bin"
 
 
@@ -413,6 +413,8 @@ def step(project: Path, scratch: Path) -> Judged:
         for what, content in corpus().items()
         for name in (("train", "validate") if what == "a pickle" else ("train",))
     }
+    large = [array + np.float32(1e25) for array in like]
+    tried["weights so large that training overflows"] = ("train", saved(numbered(large)), plain)
     tried |= {f"settings: {what}": ("train", good, text) for what, text in ODD_JSON.items()}
     # What is imported, and reserved, with the first step is none of a case's.
     judge(("train", good, plain))

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from model import data, metrics, weights
 from model.dataset import Dataset, Part
 from model.errors import PackageError
@@ -127,7 +129,10 @@ STEPS: dict[str, Callable[[Path, Path, Site], None]] = {
 def perform(step: str, model_in: str, out: str, site: Site) -> int:
     """Do a step and return its exit code: 1, with a line on stderr, for a person's mistake."""
     try:
-        STEPS[step](Path(model_in), Path(out), site)
+        # Finite weights can still be so large that training leaves float32. What comes of it is
+        # checked when it is written, so that a page of warnings says nothing more.
+        with np.errstate(over="ignore", invalid="ignore"):
+            STEPS[step](Path(model_in), Path(out), site)
     except (PackageError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
