@@ -99,7 +99,7 @@ def test_a_secret_is_found_wherever_it_stands(what: str, secret: str, place: str
         "secret_key = load_secret_from_vault_version_2",
         "tokens = tokenizer(text, max_length=512, truncation=True)",
         "sha256:" + "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-        "https://user:password@example.org is what nobody should write",
+        "https://user:" + "password@example.org is what nobody should write",
         "https://example.org:8092/api/v1?q=a@b",
         "-----BEGIN CERTIFICATE-----",
         "-----BEGIN PUBLIC KEY-----",
