@@ -10,7 +10,7 @@ from installing import Installed
 from lab import MISSING, Lab, Machine, until
 
 # Long enough to be hit in the middle, in seconds; a step of the sample takes milliseconds.
-EPOCHS = "epochs: int = 150"
+EPOCHS = "epochs: int = 300"
 
 
 @pytest.fixture(scope="session")

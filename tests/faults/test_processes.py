@@ -27,7 +27,7 @@ def test_client_killed_before_training(lab: Lab) -> None:
 
 def test_client_killed_during_training(lab: Lab) -> None:
     site = lab.sites[1]
-    session = lab.session(*ROUNDS)
+    session = lab.session("--rounds", "4", "--round-timeout", "10")
     session.wait_for("round 1: 3 of 3 sites")
     seen = site.mark()
     site.kill(TRAINING, signal.SIGSTOP)
@@ -36,7 +36,9 @@ def test_client_killed_during_training(lab: Lab) -> None:
     code, printed = session.end()
     assert code == 0, printed
     assert missed(printed, "bank-2"), printed
-    assert lab.updates() == [3, 2, 3], printed
+    # It was in round 2 or, on a fast machine, in round 3; the last one has it back.
+    assert lab.updates().count(2) == 1, printed
+    assert lab.updates()[-1] == 3, printed
 
 
 def test_client_killed_after_training(lab: Lab) -> None:
@@ -59,7 +61,7 @@ def test_worker_killed_in_a_step(lab: Lab) -> None:
     site.wait_for("Running train callback", seen)
     site.kill(TRAINING, 0)
     # The step is handed over in a few milliseconds, and takes a second.
-    time.sleep(0.4)
+    time.sleep(0.2)
     site.kill(WORKER)
     cause = "the resident worker was killed in the middle of this step; was there memory enough?"
     site.wait_for(f"FEDn's client ended: {cause}; trying again in 2 s\n", seen)
@@ -84,15 +86,17 @@ def test_worker_frozen(lab: Lab) -> None:
 
 def test_client_frozen_past_the_rounds_timeout(lab: Lab) -> None:
     site = lab.sites[1]
-    session = lab.session("--rounds", "4", "--round-timeout", "10")
+    session = lab.session("--rounds", "5", "--round-timeout", "10")
     session.wait_for("round 1: 3 of 3 sites")
+    # Its step goes on, so that it has an update to send when it goes on itself.
+    site.kill(TRAINING, 0)
     frozen = site.kill(CLIENT, signal.SIGSTOP)
-    session.wait_for("round 2: 2 of 3 sites")
+    session.wait_for(": 2 of 3 sites")
     os.kill(frozen, signal.SIGCONT)
     code, printed = session.end()
     assert code == 0, printed
     assert missed(printed, "bank-2"), printed
-    assert lab.updates()[:2] == [3, 2], printed
+    assert 2 in lab.updates(), printed
     # What it did meanwhile counts for no other round.
     assert "dropped an update of bank-2: another round's" in lab.server_log()
     assert lab.updates()[-1] == 3, printed

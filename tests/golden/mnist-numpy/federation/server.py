@@ -165,7 +165,8 @@ def take_updates_of_the_round_alone(combiner: Any, handler: Any) -> None:
                 had.add(update.model_update_id)
                 receive(update)
                 return
-        print(f"dropped an update of {update.sender.name}: another round's, or a second time")
+        line = f"dropped an update of {update.sender.name}: another round's, or a second time"
+        print(line, flush=True)
 
     combiner.request_model_update, handler.on_model_update = request_and_forget, receive_if_asked
 
