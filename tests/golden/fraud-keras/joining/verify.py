@@ -212,11 +212,13 @@ def unfold(package: Path, packed: bytes, folder: Path) -> None:
                 if number == MOST_FILES:
                     raise ValueError(f"more than {MOST_FILES:,} files")
                 if may(member):
-                    files[member.name] = members.extractfile(member)
-            # Out of the archive's own bytes, each once, so that no more comes out than went in.
-            for name, file in files.items():
+                    files[member.name] = member
+            # Out of the archive's own bytes, each once, so that no more comes out than went in;
+            # opened one by one, because each that is open holds a buffer.
+            for name, member in files.items():
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
+                file = members.extractfile(member)
                 target.write_bytes(file.read() if file else b"")
     # What gzip and tarfile raise at foreign bytes is more than their documentation tells.
     except Exception as error:
