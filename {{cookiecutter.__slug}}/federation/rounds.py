@@ -10,9 +10,9 @@ from fedn import APIClient
 
 from .budgets import Told, told
 from .controller import listed
-from .hooks import standing_of
 from .project import ProjectError, one_line
 from .records import Metrics, RecordError, sent_metrics
+from .standing import standing_of
 
 # Seconds between two looks at the network, and those that FEDn may take beyond a round's timeout.
 POLL, GRACE = 0.5, 60

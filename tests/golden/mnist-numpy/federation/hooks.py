@@ -58,7 +58,7 @@ class Hooks:
     ) -> tuple[Weights | None, dict[str, Any]]:
         """Return the next global model, None when no update can be taken, and FEDn's figures.
 
-        The round's standing goes into its record, where `standing_of` finds it.
+        The round's standing goes into its record, where `standing.standing_of` finds it.
         """
         with np.load(io.BytesIO(previous_global.getvalue()), allow_pickle=False) as arrays:
             received = [arrays[str(index)] for index in range(len(arrays.files))]
@@ -113,12 +113,3 @@ class Hooks:
         # their copy by now, and cannot write here as they can among the status messages.
         settings = self.config.get("client_settings") or {}
         self.config["client_settings"] = {**settings, "standing": json.dumps(standing)}
-
-
-def standing_of(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return the standing in FEDn's record of a round; nothing where there is none."""
-    for combined in entry.get("combiners") or []:
-        settings = (combined.get("config") or {}).get("client_settings") or {}
-        if "standing" in settings:
-            return dict(json.loads(settings["standing"]))
-    return {}

@@ -1,5 +1,6 @@
 """Attack and defence in words: who was bad in a round, and what became of each update."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,15 @@ KINDS = ("attackers", "refused", "clipped", "passed_over", "exhausted")
 HEAD = ("round", *(kind.replace("_", " ") for kind in KINDS), "the model")
 # More clients than this are counted, not named.
 NAMED = 12
+
+
+def standing_of(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the standing in FEDn's record of a round; nothing where there is none."""
+    for combined in entry.get("combiners") or []:
+        settings = (combined.get("config") or {}).get("client_settings") or {}
+        if "standing" in settings:
+            return dict(json.loads(settings["standing"]))
+    return {}
 
 
 def complaints(
