@@ -12,13 +12,11 @@ pytestmark = pytest.mark.install
 
 # In place of a site's honest update, where the test's variables say so. Written anew, and not
 # taken from the project's own attacks: both must come to the same.
-HONEST = "        weights.save(model, classifier.get_weights(), like=received)\n"
+HONEST = "        weights.save(model, update, like=received)\n"
 BAD = """\
-        import os
-
         import numpy as np
 
-        attack, sent = os.environ.get("TEST_ATTACK"), classifier.get_weights()
+        attack, sent = os.environ.get("TEST_ATTACK"), update
         if data_path().name == os.environ.get("TEST_SITE"):
             if attack == "sign-flip":
                 sent = [old - np.float32(10) * (new - old) for new, old in zip(sent, received)]
@@ -32,14 +30,12 @@ BAD = """\
                 sent = [old.reshape(-1) for old in received]
         np.savez(model, **{str(index): array for index, array in enumerate(sent)})
 """
-LEARN = "    classifier.fit(dataset, settings, seed)\n"
+LEARN = "        classifier.fit(dataset, settings, seed)\n"
 FLIPPED = """\
-    import os
-
-    if os.environ.get("TEST_ATTACK") == "label-flip":
-        if data_path().name == os.environ.get("TEST_SITE"):
-            dataset = Dataset(dataset.features, 9 - dataset.labels)
-            seed = training_seed(settings.seed, received, [dataset.features, dataset.labels])
+        if os.environ.get("TEST_ATTACK") == "label-flip":
+            if data_path().name == os.environ.get("TEST_SITE"):
+                dataset = Dataset(dataset.features, 9 - dataset.labels)
+                seed = training_seed(settings.seed, received, [dataset.features, dataset.labels])
 """
 
 
