@@ -252,7 +252,7 @@ def test_a_python_without_fedn_is_told_so(
 ) -> None:
     site = Site(project, uploaded, "bare", tmp_path, 1)
     for arguments in ([], ["check"], ["health"]):
-        command = [sys.executable, "-I", "-S", "join.py", *arguments]
+        command = [sys.executable, "-E", "-s", "-S", "join.py", *arguments]
         result = subprocess.run(
             command, cwd=site.folder, capture_output=True, text=True, check=False
         )

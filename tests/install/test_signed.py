@@ -292,8 +292,8 @@ def test_where_nothing_can_be_kept_the_site_is_told_and_goes_on(invited: Site) -
 
 def test_the_refusal_comes_before_anything_can_be_unpacked(invited: Site) -> None:
     # Without this module, nothing that is signed well would come to run either.
-    trap = invited.program / "tarfile.py"
-    trap.write_text("def open(**_):\n    raise SystemExit('unpacked')\n")
+    trap = invited.program / "gzip.py"
+    trap.write_text("def open(*_):\n    raise SystemExit('unpacked')\n")
     assert invited.run("check").stderr == "unpacked\n"
     invited.change(package_signature="x")
     assert invited.run("check").stderr.startswith("error: ")
