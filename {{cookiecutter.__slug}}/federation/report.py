@@ -127,14 +127,23 @@ def comparison(runs: list[Run]) -> str:
         name for name in names
         if len({json.dumps(one.config["options"].get(name)) for one in runs}) > 1 and name != "name"
     ]  # fmt: skip
-    head = ["run", *differing, "federated", "alone", "pooled"]
+    head = ["run", *(name.replace("_", " ") for name in differing), "federated", "alone", "pooled"]
     rows = []
     for one in runs:
         verdict = judge(one)
-        asked = [str(one.config["options"].get(name)) for name in differing]
+        asked = [answer(one.config["options"].get(name)) for name in differing]
         reached = [number(v) for v in (verdict.federated, verdict.alone, verdict.central)]
         rows.append([one.folder.name, *asked, *reached])
     return f"<section><h2>Side by side</h2>{table(head, rows)}</section>"
+
+
+def answer(value: Any) -> str:
+    """Return an option as a person would say it."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)
 
 
 def facts(one: Run, title: str) -> str:
