@@ -14,7 +14,7 @@ from fuzz.archives import zipped
 from fuzz.images import kept_to
 from fuzz.kinds import Judged, WrongError
 from fuzz.models import generated, members, npy, odd_members, saved, trained
-from fuzz.mutation import NUMBERS_OF_JSON, ODD_JSON, TEXTS, as_text, broken, mangled
+from fuzz.mutation import NUMBERS_OF_JSON, ODD_JSON, ODD_VALUES, TEXTS, as_text, broken, mangled
 
 METRICS = {"auc": 0.5, "log_loss": 0.7}
 CONFIG: dict[str, Any] = {
@@ -25,11 +25,25 @@ CONFIG: dict[str, Any] = {
         "set": ["epochs=1"],
         "seed": 0,
         "alpha": 0.5,
+        "aggregator": "median",
+        "attack": "sign-flip",
+        "attack_strength": 2.0,
+        "norm_bound": 1.5,
     },
+    "privacy": {"noise": 1.0, "clip": 1.0, "budget": 8.0, "delta": 1e-5},
     "archive_sha256": "0" * 64,
     "versions": {"python": "3.11", "numpy": "2.2.6"},
     "class_counts": [[5, 3], [2, 6]],
     "examples": [6, 6],
+}
+SETTLED: dict[str, Any] = {
+    "attackers": [1],
+    "refused": {"1": "array 0 holds NaN or infinite values"},
+    "clipped": [0],
+    "passed_over": [],
+    "exhausted": [0],
+    "stays": "the privacy budget of every site is spent",
+    "privacy": {"epsilon": 1.5, "charged": [0, 1], "exhausted": [0]},
 }
 LINES: list[dict[str, Any]] = [
     {
@@ -39,7 +53,7 @@ LINES: list[dict[str, Any]] = [
         "dropped": [],
         "late": [],
         "failed": {},
-        **({"bytes": 100} if number else {}),
+        **({"bytes": 100, **SETTLED} if number else {}),
         "global": METRICS,
         "each": [METRICS, {"auc": None, "log_loss": 0.1}],
     }
@@ -118,7 +132,10 @@ def run(project: Path, scratch: Path) -> Judged:
     def add_options(parser: Any) -> None:
         for name in ("clients", "rounds", "seed"):
             parser.add_argument(f"--{name}", type=int)
-        parser.add_argument("--alpha", type=float)
+        for name in ("alpha", "attack-strength", "norm-bound"):
+            parser.add_argument(f"--{name}", type=float)
+        for name in ("attack", "aggregator"):
+            parser.add_argument(f"--{name}")
         parser.add_argument("--set", action="append", default=[])
         parser.add_argument("--metric")
 
@@ -190,6 +207,26 @@ def run(project: Path, scratch: Path) -> Judged:
             corpus[f"{place}: {number}"] = {**good(), "config.json": as_json(config)}
             config = {**CONFIG, place: {**CONFIG[place], str(text): "1"}}
             corpus[f"{place}, a name: {number}"] = {**good(), "config.json": as_json(config)}
+    for number, value in enumerate(ODD_VALUES):
+        for name in SETTLED:
+            odd_lines = [LINES[0], *({**line, name: value} for line in LINES[1:])]
+            corpus[f"{name}: {number}"] = {**good(), "metrics.jsonl": lines(odd_lines)}
+            inner = {"1": value, "epsilon": value, "charged": [value], "exhausted": [value]}
+            odd_lines = [LINES[0], *({**line, name: inner} for line in LINES[1:])]
+            corpus[f"in {name}: {number}"] = {**good(), "metrics.jsonl": lines(odd_lines)}
+            odd_lines = [LINES[0], *({**line, name: [value]} for line in LINES[1:])]
+            corpus[f"a list in {name}: {number}"] = {**good(), "metrics.jsonl": lines(odd_lines)}
+        for name in ("aggregator", "attack", "attack_strength", "norm_bound"):
+            config = {**CONFIG, "options": {**CONFIG["options"], name: value}}
+            corpus[f"option {name}: {number}"] = {**good(), "config.json": as_json(config)}
+        for name in CONFIG["privacy"]:
+            config = {**CONFIG, "privacy": {**CONFIG["privacy"], name: value}}
+            corpus[f"terms {name}: {number}"] = {**good(), "config.json": as_json(config)}
+    bare = {"clients": 2, "rounds": 2}
+    corpus["no options of bad clients"] = {
+        **good(),
+        "config.json": as_json({**CONFIG, "options": bare}),
+    }
     for name, parts in odd.items():
         corpus[f"checkpoint.npz: {name}"] = {**good(), "checkpoint.npz": zipped(parts)}
     corpus["seed.npz: an encrypted member"] = {

@@ -14,7 +14,7 @@ from fuzz.running import Outcome, tried
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is measured in /proc")
 # Made-up cases of each kind, and which of the corpus' numbered ones are tried.
-CASES, EVERY = 25, 16
+CASES, EVERY = 25, 24
 
 
 @pytest.fixture(scope="module", params=sorted({kind.task for kind in KINDS.values()}))

@@ -14,7 +14,7 @@ import numpy as np
 from fedn.utils.parameters import Parameters
 
 from . import functions
-from .guard import Weights, read_update
+from .guard import Weights, read_metadata, read_update
 from .settling import Arrived, settle
 
 log = logging.getLogger("fedn")
@@ -72,9 +72,9 @@ class Hooks:
                 name += "+"
             updates[name] = update
             content = update_handler.load_model_update_bytesIO(update.model_update_id)
-            metadata = json.loads(update.meta)["training_metadata"]
             try:
-                arrived[name] = read_update(content.getvalue(), received), metadata
+                weights = read_update(content.getvalue(), received)
+                arrived[name] = weights, read_metadata(update.meta)
             except ValueError as error:
                 refused[name] = str(error)
 

@@ -7,6 +7,8 @@ is sent after guard.py and defences.py.
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .defences import Weights, clip, combine
 from .guard import complaint, is_exhausted, is_finite
 
@@ -16,6 +18,8 @@ TOO_LARGE = "the updates' numbers are too large to combine"
 Arrived = dict[Any, tuple[Weights, dict[str, Any]]]
 
 
+# Finite numbers may be so large that no sum of them is: that is told, and needs no warning.
+@np.errstate(all="ignore")
 def settle(
     received: Weights,
     arrived: Arrived,

@@ -49,6 +49,12 @@ CAUSES = {
     "make room there",
     "No combiner available": "{url} has no combiner to work with yet; try again later",
 }
+# Characters of client.yaml, how deeply it may be nested, and what of it is read here.
+LONGEST, DEEPEST, LONGEST_MESSAGE = 1 << 16, 10, 2000
+READ = (
+    *("api_url", "api_port", "token", "name"),
+    *("package_checksum", "signing_key", "package_signature"),
+)
 # What passes by itself, once this site has been in the federation.
 PASSING = ("Connect to FEDn Api - Error", "No combiner available", "No space left on device")
 
@@ -258,16 +264,39 @@ def read_settings() -> dict[str, Any]:
     import yaml
 
     try:
-        settings = yaml.safe_load(Path(config()).read_text("utf-8"))
+        with Path(config()).open(encoding="utf-8") as file:
+            text = file.read(LONGEST + 1)
+        if len(text) > LONGEST:
+            raise ValueError(f"more than {LONGEST:,} characters")
+        depth = 0
+        for event in yaml.parse(text, yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            # With aliases, a few lines unfold to gigabytes.
+            if depth > DEEPEST or isinstance(event, yaml.AliasEvent):
+                raise ValueError("values that are nested or repeated")
+        settings = yaml.safe_load(text)
     except OSError as error:
         sys.exit(f"error: expected the settings in {config()}, found: {error.strerror}")
-    # A date that is none is a ValueError; what is nested too deeply a RecursionError.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        words = ascii(" ".join(str(error).split()))[1:-1]
-        sys.exit(f"error: {config()}: expected YAML: {words}")
+    # What PyYAML raises at values that are not of their tag is more than its own errors.
+    except Exception as error:
+        words = ascii(" ".join(str(error).split()))[1:-1][:LONGEST_MESSAGE]
+        sys.exit(f"error: {config()}: expected YAML: {words or type(error).__name__}")
     if not isinstance(settings, dict) or not settings.get("api_url") or not settings.get("name"):
         sys.exit(f"error: {config()}: expected api_url and name in it")
+    for name in READ:
+        value = settings.get(name, "")
+        if value is not None and type(value) is not str and not is_number(value):
+            sys.exit(
+                f"error: {config()}: {name}: expected a text, found {type(value).__name__}; put it "
+                "in quotes"
+            )
     return settings
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a value is a whole number that can be written out."""
+    return type(value) is int and abs(value) < 1 << 63
 
 
 def config() -> str:

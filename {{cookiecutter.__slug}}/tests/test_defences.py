@@ -22,7 +22,7 @@ from federation.defences import (
     median,
     trimmed_mean,
 )
-from federation.guard import complaint, read_update
+from federation.guard import complaint, read_metadata, read_update
 from federation.project import ProjectError
 from federation.settling import settle
 
@@ -206,9 +206,27 @@ def test_bytes_that_are_no_update_are_refused_before_they_are_unpacked() -> None
         read_update(model_file([np.array([{}, {}])]), weights(0))
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("0.npy", bytes(10_000_000))
-    with pytest.raises(ValueError, match=r"expected at most \d+ bytes of weights, found 10000000"):
+        archive.writestr("0.npy", bytes(5_000_000))
+    with pytest.raises(ValueError, match=r"expected at most \d+ bytes of weights, found 5000000"):
         read_update(bomb.getvalue(), weights(0))
+    for packing, found in (
+        (zipfile.ZIP_STORED, "a member that is no array"),
+        (zipfile.ZIP_BZIP2, "packed in another way than numpy packs"),
+    ):
+        odd = io.BytesIO()
+        with zipfile.ZipFile(odd, "w", packing) as archive:
+            archive.writestr("0.npy", b"no array")
+        with pytest.raises(ValueError, match=found):
+            read_update(odd.getvalue(), weights(0))
+
+
+@pytest.mark.parametrize(
+    "message", ["", "[]", "{}", '{"training_metadata": []}', "[" * 10**5, " " * 2**21]
+)
+def test_a_message_that_tells_no_metadata_is_the_sites_own_fault(message: str) -> None:
+    assert read_metadata('{"training_metadata": {"num_examples": 5}}') == {"num_examples": 5}
+    with pytest.raises(ValueError, match="expected training_metadata"):
+        read_metadata(message)
 
 
 @pytest.mark.parametrize("rule", ["fedavg", *ROBUST])
@@ -242,8 +260,7 @@ def test_the_model_stays_when_the_next_one_cannot_be_trusted() -> None:
     assert standing == {"stays": "krum needs 7 updates to tolerate 2 bad ones, found 5"}
     large = {n: (weights(3e38), {"num_examples": 1}) for n in range(4)}
     for wanted in (None, defence("median")):
-        with np.errstate(over="ignore"):
-            model, standing = settle(weights(7), large, wanted, lambda _: weights(np.inf))
+        model, standing = settle(weights(7), large, wanted, lambda _: weights(np.inf))
         assert model is not None
         assert same(model, weights(7))
         assert standing == {"stays": "the updates' numbers are too large to combine"}

@@ -47,6 +47,8 @@ def configuration(path: Path) -> dict[str, Any]:
     for name, value in options.items():
         _name(name)
         _scalar(value, f"options: {name}")
+    for name in ("attack_strength", "norm_bound"):
+        _number(options.get(name), f"options: {name}")
     metric = options.get("metric")
     if metric is not None:
         _name(metric)
@@ -132,8 +134,8 @@ def _settled(line: dict[str, Any]) -> None:
     for client, why in _is(line.get("refused", {}), dict, "refused").items():
         if not re.fullmatch("[0-9]{1,15}", client):
             raise RecordError("refused: expected the numbers of clients")
-        _is(why, str, "refused")
-    _is(line.get("stays", ""), str, "stays")
+        _scalar(_is(why, str, "refused"), "refused")
+    _scalar(_is(line.get("stays", ""), str, "stays"), "stays")
     if "privacy" in line:
         privacy = _entry(line, "privacy", dict)
         _number(privacy["epsilon"], "privacy: epsilon")

@@ -57,7 +57,7 @@ def words(run: "Run") -> str:
     tried = "No attack was simulated" if attack is None else f"Bad clients: {attack}"
     tried += "" if strength is None else f", strength {strength:g}"
     bound = options.get("norm_bound")
-    against = f"combined by {options['aggregator']}"
+    against = f"combined by {options.get('aggregator')}"
     against += "" if bound is None else f", updates bounded to a norm of {bound:g}"
     counts = {"bad": [0, 0], "honest": [0, 0]}
     for line in run.lines:

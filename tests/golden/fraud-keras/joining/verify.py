@@ -30,8 +30,10 @@ PREHASHED = b"ED"
 KEY = b"Ed"
 TRUSTED = "trusted comment: "
 # The time of signing, in UTC: later ones sort after earlier ones.
-VERSION = re.compile(r"\d{8}T\d{6}Z")
+VERSION = re.compile("[0-9]{8}T[0-9]{6}Z")
 MAX_SIZE = 10_000
+# Characters of a message.
+LONGEST = 2000
 # Bytes that a package may unpack to: it holds sources, of up to 10 MB each.
 LARGEST = 1 << 27
 MOST_FILES = 10_000
@@ -41,6 +43,12 @@ ROOTS = "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "GRPC_DEFAULT_S
 
 class SignatureError(Exception):
     """A signature that does not hold; the message is one line without the file's name."""
+
+    def __init__(self, message: str) -> None:
+        # What it quotes may be a stranger's: nothing that moves a terminal's cursor.
+        super().__init__(
+            "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message[:LONGEST])
+        )
 
 
 def public_key(text: str) -> tuple[bytes, bytes]:
@@ -105,17 +113,17 @@ def check(content: bytes, slug: str, settings: dict[str, Any], state: Path) -> d
     key, signature = settings.get("signing_key"), settings.get("package_signature")
     if not key and not before:
         return {}
-    if not key or not signature:
+    if not (key and isinstance(key, str) and signature and isinstance(signature, str)):
         raise SignatureError(
             "expected signing_key and package_signature in client.yaml, found one of them or none"
         )
-    key = base64.b64encode(KEY + b"".join(public_key(str(key)))).decode()
+    key = base64.b64encode(KEY + b"".join(public_key(key))).decode()
     if before.get("key", key) != key:
         raise SignatureError(
             f"expected the key {before['key']}, which signed what ran here before, found {key}; if "
             f"the initiator confirms the new key, not by the same way, remove {state}"
         )
-    said = verify(content, str(signature), key)
+    said = verify(content, signature, key)
     if said.get("sha256") != hashlib.sha256(content).hexdigest():
         raise SignatureError("expected the comment to name the package's SHA-256, found another")
     if said.get("slug") != slug:
@@ -137,7 +145,7 @@ def recall(state: Path) -> dict[str, str]:
         before = json.loads(state.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         before = None
     if not isinstance(before, dict) or not all(
         isinstance(before.get(name), str) for name in ("key", "version")

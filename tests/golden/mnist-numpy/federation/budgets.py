@@ -5,6 +5,7 @@ simulated clients' ledgers are in the run's own lines, and no site's ledger is t
 """
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -42,7 +43,10 @@ def told(status: Mapping[str, Any]) -> Told:
 
 
 def _is_number(value: object) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
+        return False
+    # Not NaN, nor a whole number that no float can be.
+    return value is None or abs(value) <= sys.float_info.max
 
 
 def ended(sites: int, rounds: int) -> str:

@@ -32,9 +32,8 @@ def one_line(message: str) -> str:
     Line ends, escapes that move a terminal's cursor and halves of characters are spelt out, as
     in Python's source; what is too long for a log is cut off.
     """
-    if len(message) > LONGEST:
-        message = f"{message[:LONGEST]} ..."
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message[:LONGEST])
+    return text if max(len(text), len(message)) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
 def shown(path: Path) -> str:

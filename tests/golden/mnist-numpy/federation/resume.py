@@ -9,18 +9,22 @@ learnt of the steps so far is in the server's memory, and begins anew.
 import argparse
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from fedn import APIClient
 
-from . import package, seed, upload
+from . import package, records, seed, upload
 from .project import SEED, ProjectError, shown
+from .round_options import add_round_options
 from .rounds import Round
 
 # What is asked of a run anew, and not taken from the one that it goes on with; of a session also
 # with how many sites it may begin.
 ANEW = {"command", "action", "api_url", "token_env", "model", "resume"}
+# Of a record that cannot be taken, beside what Python raises where something is not there.
+WRONG = (records.RecordError, RecursionError)
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
@@ -55,19 +59,23 @@ def before(options: argparse.Namespace) -> tuple[argparse.Namespace, list[Round]
     if vars(options).get("model"):
         raise ProjectError("--model and --resume: expected one of them, found both")
     try:
-        found = json.loads((run / "metrics.json").read_text("utf-8"))
-        names = {field.name for field in dataclasses.fields(Round)}
-        rounds = [
-            Round(**{name: entry[name] for name in names & entry.keys()})
-            for entry in found["rounds"]
-        ]
+        file = run / "metrics.json"
+        if (size := file.stat().st_size) > records.ROUNDS:
+            raise ValueError(f"{size:,} bytes in metrics.json")
+        found = json.loads(file.read_text("utf-8"))
+        rounds = [_round(entry) for entry in found["rounds"]]
         anew = ANEW | {"sites"} if "action" in vars(options) else ANEW
-        asked = {name: value for name, value in found["options"].items() if name not in anew}
-        total = int(asked["rounds"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        known = {name: value for name, value in found["options"].items() if name not in anew}
+        if type(known["rounds"]) is not int:
+            raise TypeError("rounds: expected a whole number")
+        # As the command would read them once more.
+        read = vars(records.options({"options": known}, _declare))
+        asked = {name: read[name] for name in known}
+        total = asked["rounds"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, *WRONG) as error:
         raise ProjectError(
             f"--resume: expected the folder of a run of `network` or `session start`, in which a "
-            f"round has ended, found {shown(run)}"
+            f"round has ended, found {shown(run)}: {error}"
         ) from None
     # A round that failed brought nothing, so it is done again.
     rounds = [result for result in rounds if result.finished]
@@ -77,6 +85,41 @@ def before(options: argparse.Namespace) -> tuple[argparse.Namespace, list[Round]
         result.number = number
     seed.check(model(options))
     return argparse.Namespace(**{**vars(options), **asked}), rounds
+
+
+def _declare(parser: argparse.ArgumentParser) -> None:
+    """Declare what a run's options may be, of either command."""
+    add_round_options(parser)
+    for name in ("--sites", "--seed"):
+        parser.add_argument(name, type=int)
+
+
+def _round(entry: dict[str, Any]) -> Round:
+    """Return a round as it stands in metrics.json, which may be a colleague's."""
+    known = {field.name: field for field in dataclasses.fields(Round)}
+    result = Round(**{name: entry[name] for name in known.keys() & entry.keys()})
+    kinds: dict[str, tuple[type, ...]] = {
+        **dict.fromkeys(("finished", "used_up"), (bool,)),
+        **dict.fromkeys(("sites", "unusable", "privacy", "standing"), (dict,)),
+        **{"number": (int,), "updates": (int,), "seconds": (int, float), "cause": (str,)},
+        "model_id": (str, type(None)),
+    }
+    for name, kind in kinds.items():
+        value = getattr(result, name)
+        if type(value) not in kind or not _is_plain(value):
+            raise ValueError(f"{name}: expected {kind[0].__name__}, found something else")
+    result.sites = {
+        site: records.sent_metrics(json.dumps(metrics)) for site, metrics in result.sites.items()
+    }
+    return result
+
+
+def _is_plain(value: Any, depth: int = 4) -> bool:
+    """Tell whether a value of JSON is not nested deeply, and its numbers are no larger than any."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return depth > 0 and all(_is_plain(one, depth - 1) for one in inner)
+    return not isinstance(value, int | float) or abs(value) <= sys.float_info.max
 
 
 def model(options: argparse.Namespace) -> Path:

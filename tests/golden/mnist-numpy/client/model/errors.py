@@ -20,9 +20,8 @@ def one_line(message: str) -> str:
     Line ends, escapes that move a terminal's cursor and halves of characters are spelt out, as
     in Python's source; what is too long for a log is cut off.
     """
-    if len(message) > LONGEST:
-        message = f"{message[:LONGEST]} ..."
-    return message if message.isprintable() else "".join(map(_printable, message))
+    text = "".join(map(_printable, message[:LONGEST]))
+    return text if max(len(text), len(message)) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
 def _printable(character: str) -> str:
