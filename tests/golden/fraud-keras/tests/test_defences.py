@@ -258,26 +258,37 @@ def test_fedns_service_for_server_functions_comes_to_the_same_model(rule: str) -
     service = FunctionServiceServicer()
     request = messages.ProvidedFunctionsRequest(function_code=functions.text(wanted))
     provided = service.HandleProvidedFunctions(request, None).available_functions
-    assert {name for name, there in provided.items() if there} == {"aggregate"}
+    assert {name for name, there in provided.items() if there} == {"aggregate", "client_settings"}
     arrived = {f"site-{n}": (update, {"num_examples": n + 1}) for n, update in enumerate(honest())}
     arrived["site-8"] = weights(1e6), {"num_examples": 5}
     arrived["site-9"] = weights(np.nan), {"num_examples": 5}
 
-    def store(name: str, update: Weights) -> None:
-        service.HandleStoreModel(
-            iter([messages.StoreModelRequest(data=model_file(update), id=name)]), None
-        )
+    def store(name: str, content: bytes) -> None:
+        service.HandleStoreModel(iter([messages.StoreModelRequest(data=content, id=name)]), None)
+
+    def say(name: str, metadata: dict[str, int]) -> None:
+        text = json.dumps(metadata)
+        service.HandleMetadata(messages.ClientMetaRequest(metadata=text, client_id=name), None)
 
     # Twice: what a round leaves behind does not get into the next.
     for received in (weights(0), weights(0.5)):
-        store("global_model", received)
+        model = iter([messages.ClientConfigRequest(data=model_file(received))])
+        service.HandleClientConfig(model, None)
+        store("global_model", model_file(received))
         for name, (update, metadata) in arrived.items():
-            text = json.dumps(metadata)
-            service.HandleMetadata(messages.ClientMetaRequest(metadata=text, client_id=name), None)
-            store(name, update)
+            say(name, metadata)
+            store(name, model_file(update))
+        # No model, and as many names beside it as the model has arrays.
+        say("site-7+", {"num_examples": 5, "more": 1})
+        store("site-7+", b"no model")
+        # Its id makes FEDn take its update for the model that the round started from.
+        say("global_model", {"num_examples": 5})
+        store("global_model", model_file(weights(9)))
         asked = service.HandleAggregation(messages.AggregationRequest(aggregate="aggregate"), None)
         answer = b"".join(part.data for part in asked)
-        expected, standing = settle(received, arrived, wanted, forbidden)
+        nothing: Weights = []
+        refused = {name: (nothing, {"num_examples": 5}) for name in ("site-7+", "global_model")}
+        expected, standing = settle(received, arrived | refused, wanted, forbidden)
         assert expected is not None
         assert same(read_update(answer, received), expected)
         assert "site-8" in standing["clipped"]
@@ -288,6 +299,8 @@ def test_the_text_holds_the_settings_and_resets_those_of_the_session_before() ->
     assert functions.read(functions.text(wanted)) == wanted
     assert functions.read(functions.text(None)) is None
     assert functions.read("class ServerFunctions(ServerFunctionsBase):\n    pass\n") is None
+    # FEDn would not try a text again that has failed once.
+    assert functions.text(wanted) != functions.text(wanted)
 
 
 def test_fedn_does_not_fall_back_to_an_average_where_a_defence_was_asked_for() -> None:
@@ -302,6 +315,8 @@ def test_fedn_does_not_fall_back_to_an_average_where_a_defence_was_asked_for() -
         helper=get_helper("numpyhelper"), parameters=Parameters(functions.NO_AGGREGATOR)
     )
     assert model is None
+    # Else the next round would begin with them, and wait for nobody.
+    assert updates.model_updates.empty()
 
 
 def options(**given: Any) -> argparse.Namespace:
