@@ -173,6 +173,7 @@ def test_without_the_service_rounds_fail_and_with_it_again_they_go_on(
     # From a model that is not the newest: FEDn forgets it when the first round fails.
     options = "--sites", "5", "--rounds", "5", "--model", federation.seed, *federation.url
     session = project.start("session", "start", "--aggregator", "median", *options)
+    federation.running.append(session)
     assert session.stdout
     printed = ""
     while "round 1: " not in printed:

@@ -51,16 +51,17 @@ class ServerFunctions(ServerFunctionsBase):
 
     def aggregate(self, previous_global, client_updates):
         received, self.received = self.received, None
+        sent = dict(client_updates)
+        # FEDn would keep those of a round that fails for the next one.
+        client_updates.clear()
         if received is None:
             raise RuntimeError("FEDn did not send the model as the round started")
         arrived = {}
-        for name, update in client_updates.items():
+        for name, update in sent.items():
             # Of bytes that are no model FEDn keeps what came with them, alone.
             first, last = update[0], update[-1]
             weights = first if isinstance(first, list) else []
             arrived[name] = weights, last if isinstance(last, dict) else {}
-        # FEDn would keep those of a round that fails for the next one.
-        client_updates.clear()
         model, standing = self.tools["settle"](received, arrived, self.SETTINGS, None)
         print(f"defence: {len(arrived)} updates; {standing}")
         return received if model is None else model
