@@ -10,6 +10,7 @@ from fedn import APIClient
 
 from .budgets import Told, told
 from .controller import listed
+from .functions import NO_AGGREGATOR
 from .project import ProjectError, one_line
 from .records import Metrics, RecordError, sent_metrics
 from .standing import standing_of
@@ -149,11 +150,17 @@ def _result(api: APIClient, session: str, entry: dict[str, Any], number: int) ->
         # Without one that took part, it was not begun.
         few = f"fewer than {required} of the sites were online" if not entry["combiners"] else ""
         cause = few or "FEDn got no usable update"
+        asked = str(entry["round_config"].get("aggregator_kwargs"))
+        if not few and not standing and asked == str(NO_AGGREGATOR):
+            cause += ", or its service for server functions (fedn hooks start) ran no defence"
         return Round(number, finished=False, cause=cause, standing=standing)
     combined = entry["combiners"][0]
     parent = entry["round_config"]["model_id"]
     models = listed(api.get_models(session_id=session))
-    model = next(model["model_id"] for model in models if model["parent_model"] == parent)
+    made = {model["parent_model"]: model["model_id"] for model in models}
+    # After rounds that failed, the first that does not begins with the controller's newest model,
+    # and FEDn names the one that the session should have begun with.
+    model = made.get(parent) or next(m for p, m in made.items() if p not in made.values())
     # Filtered here: the client's filters have names that the server does not know.
     validations = [v for v in listed(api.get_validations()) if v["model_id"] == model]
     sites: dict[str, Metrics] = {}

@@ -9,6 +9,7 @@ that it was sent.
 import argparse
 import json
 import math
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from .project import ProjectError
 
 # FEDn's own, which run as its plug-ins, and those of defences.py.
 AGGREGATORS = ("fedavg", "fedopt", *ROBUST)
-# In a session with a defence, what FEDn falls back to when the text cannot run: its fedopt refuses
-# these parameters, and the round fails. Else it would go on with a plain average, and say nothing.
-NO_AGGREGATOR = {"serveropt": "adam", "learning_rate": "a defence was asked for"}
+# In a session with a defence, what FEDn falls back to when the text cannot run: its fedopt takes
+# the updates, knows no such optimiser, and the round fails. Else it would go on with a plain
+# average, and say nothing. A parameter that it refuses at once would leave the updates to the next
+# round, which would wait for nobody.
+NO_AGGREGATOR = {"serveropt": "none, for a defence was asked for"}
 
 MARK = "# defence: "
 SOURCES = ("guard.py", "defences.py", "settling.py")
@@ -28,6 +31,8 @@ SOURCES = ("guard.py", "defences.py", "settling.py")
 NOTHING = "class ServerFunctions(ServerFunctionsBase):\n    pass\n"
 
 TEXT = """%(mark)s%(settings)s
+# FEDn keeps a text that has failed from running again, so it is another one in each session:
+# %(session)s
 class ServerFunctions(ServerFunctionsBase):
     SETTINGS = %(literal)r
     SOURCE = r'''%(source)s'''
@@ -36,12 +41,30 @@ class ServerFunctions(ServerFunctionsBase):
         # A namespace of its own: functions of this text would not find each other in FEDn's.
         self.tools = {"__name__": "defence"}
         exec(self.SOURCE, self.tools)
+        self.received = None
+
+    def client_settings(self, global_model):
+        # Called as a round starts. FEDn's `previous_global` comes later, and a client that takes
+        # "global_model" for its id overwrites it.
+        self.received = global_model
+        return {}
 
     def aggregate(self, previous_global, client_updates):
-        arrived = {name: (update[0], update[-1]) for name, update in client_updates.items()}
-        model, standing = self.tools["settle"](previous_global, arrived, self.SETTINGS, None)
+        received, self.received = self.received, None
+        sent = dict(client_updates)
+        # FEDn would keep those of a round that fails for the next one.
+        client_updates.clear()
+        if received is None:
+            raise RuntimeError("FEDn did not send the model as the round started")
+        arrived = {}
+        for name, update in sent.items():
+            # Of bytes that are no model FEDn keeps what came with them, alone.
+            first, last = update[0], update[-1]
+            weights = first if isinstance(first, list) else []
+            arrived[name] = weights, last if isinstance(last, dict) else {}
+        model, standing = self.tools["settle"](received, arrived, self.SETTINGS, None)
         print(f"defence: {len(arrived)} updates; {standing}")
-        return previous_global if model is None else model
+        return received if model is None else model
 """
 
 
@@ -109,6 +132,7 @@ def text(defence: dict[str, Any] | None) -> str:
     lines = [line for part in parts for line in part.splitlines() if not line.startswith("from .")]
     return TEXT % {
         "mark": MARK,
+        "session": uuid.uuid4(),
         "settings": json.dumps(defence),
         "literal": defence,
         "source": "\n".join(lines),

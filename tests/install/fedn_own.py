@@ -1,0 +1,62 @@
+"""FEDn's own servers for server functions, on this machine's loopback interface.
+
+Run by a Python that has FEDn, with a project in PYTHONPATH, in a folder of their own:
+
+    python fedn_own.py hooks ADDRESS              # FEDn's service, as `fedn hooks start` runs it
+    python fedn_own.py serve ADDRESS READY_FILE   # controller and combiner, which ask that service
+
+FEDn's service listens on port 12081 of every interface and has no option for it, so the address is
+put in its place. Of the project's `federation.server` only the storage in memory and the address
+are left here: its combiner asks, waits and combines as FEDn's does anywhere.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import grpc
+
+
+def hooks(address: str) -> None:
+    from fedn.cli import main
+
+    make_server = grpc.server
+
+    def make(*arguments: Any, **options: Any) -> Any:
+        server = make_server(*arguments, **options)
+        add_port = server.add_insecure_port
+        server.add_insecure_port = lambda _: add_port(address)
+        return server
+
+    with mock.patch("grpc.server", make):
+        main(["hooks", "start"])
+
+
+def serve(address: str, ready: Path) -> None:
+    # FEDn reads it when it is imported.
+    os.environ["FEDN_COMPUTE_PACKAGE_DIR"] = str(Path.cwd())
+    from federation import server
+    from federation.hooks import Hooks
+
+    def leave(handler: Any) -> None:
+        from fedn.network.combiner.hooks.hook_client import CombinerHookInterface
+
+        # `serve` set it to a closed port before FEDn read it.
+        os.environ["HOOK_SERVICE_HOST"] = address
+        handler.round_handler.hook_interface = CombinerHookInterface()
+
+    with (
+        mock.patch.object(Hooks, "install", leave),
+        mock.patch.object(server, "take_updates_of_the_round_alone", lambda *_: None),
+        mock.patch.object(server, "_then_in_order", lambda wait, _: wait),
+    ):
+        server.serve(ready, server.Setup())
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "hooks":
+        hooks(sys.argv[2])
+    else:
+        serve(sys.argv[2], Path(sys.argv[3]))
