@@ -78,7 +78,7 @@ def follow(
     done: how many rounds came before this session, in the run that it goes on with.
     Raises `ProjectError` when the session stops moving.
     """
-    reported, late, kept, looks = 0, 0, 0, 0
+    reported, late, kept, looks, over = 0, 0, 0, 0, 0
     moved, asked = time.monotonic(), living()
     while True:
         alive = living()
@@ -92,6 +92,9 @@ def follow(
             if result.finished and not result.used_up and result.number > kept:
                 keep(result)
                 kept = result.number
+            if over <= reported:
+                # Its validation begins now, however long the round took.
+                over, moved = reported + 1, time.monotonic()
             waited = time.monotonic() - moved
             unheard = alive - set(result.sites) if result.finished else set()
             # A site tells of its update after it, and a round may end in between.

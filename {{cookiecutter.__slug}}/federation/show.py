@@ -23,7 +23,8 @@ def show_round(result: "Round", sites: int) -> None:
         say(f"round {result.number}: failed, {result.cause}")
         return
     metrics = "  ".join(f"{name} {number(value)}" for name, value in result.mean().items())
-    metrics = metrics or "metrics withheld"
+    # Sites with few held-out examples say how many there are, and no more.
+    metrics = metrics or ("metrics withheld" if any(result.sites.values()) else "no metrics")
     updates = f"{result.updates} of {sites} sites"
     say(f"round {result.number}: {updates}  {metrics}  ({result.seconds:.1f} s)")
 
