@@ -73,9 +73,10 @@ def before(options: argparse.Namespace) -> tuple[argparse.Namespace, list[Round]
         asked = {name: read[name] for name in known}
         total = asked["rounds"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, *WRONG) as error:
+        why = "" if isinstance(error, OSError) else f": {error}"
         raise ProjectError(
             f"--resume: expected the folder of a run of `network` or `session start`, in which a "
-            f"round has ended, found {shown(run)}: {error}"
+            f"round has ended, found {shown(run)}{why}"
         ) from None
     # A round that failed brought nothing, so it is done again.
     rounds = [result for result in rounds if result.finished]
