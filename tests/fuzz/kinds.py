@@ -72,7 +72,7 @@ KINDS = {
     "site's metrics": Kind("jsons", "sent", "fraud", 60, 24),
     "update": Kind("federated", "update", "fraud", 60, 24),
     "told of privacy": Kind("federated", "told", "fraud", 40, 24),
-    "resumed": Kind("federated", "resumed", "fraud", 40, 48),
+    "resumed": Kind("federated", "resumed", "fraud", 40, 128),
     "signature": Kind("sites", "signature", "fraud", 60, 24),
     "client.yaml": Kind("sites", "client_yaml", "fraud", 50, 40),
     "ledger": Kind("sites", "ledger", "fraud", 40, 24),

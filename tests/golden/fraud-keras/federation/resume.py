@@ -23,6 +23,8 @@ from .rounds import Round
 # What is asked of a run anew, and not taken from the one that it goes on with; of a session also
 # with how many sites it may begin.
 ANEW = {"command", "action", "api_url", "token_env", "model", "resume"}
+# Characters of an option.
+MOST = 1000
 # Of a record that cannot be taken, beside what Python raises where something is not there.
 WRONG = (records.RecordError, RecursionError)
 
@@ -68,14 +70,19 @@ def before(options: argparse.Namespace) -> tuple[argparse.Namespace, list[Round]
         known = {name: value for name, value in found["options"].items() if name not in anew}
         if type(known["rounds"]) is not int:
             raise TypeError("rounds: expected a whole number")
+        if any(
+            isinstance(value, dict | list) or len(str(value)) > MOST for value in known.values()
+        ):
+            raise TypeError("options: expected short texts and numbers")
         # As the command would read them once more.
         read = vars(records.options({"options": known}, _declare))
         asked = {name: read[name] for name in known}
         total = asked["rounds"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, *WRONG) as error:
+        why = "" if isinstance(error, OSError) else f": {error}"
         raise ProjectError(
             f"--resume: expected the folder of a run of `network` or `session start`, in which a "
-            f"round has ended, found {shown(run)}: {error}"
+            f"round has ended, found {shown(run)}{why}"
         ) from None
     # A round that failed brought nothing, so it is done again.
     rounds = [result for result in rounds if result.finished]
