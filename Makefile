@@ -75,7 +75,7 @@ golden: setup ## renew tests/golden/, what is generated for people to read in re
 properties: setup ## try thousands of made-up answers, for some minutes
 	HYPOTHESIS_PROFILE=nightly $(RUN) -B -m pytest tests/test_properties.py --hypothesis-show-statistics
 
-fuzz: setup ## try 100,000 hostile files, settings and messages, for half an hour
+fuzz: setup ## try 100,000 hostile files, settings and messages, for some minutes
 	PYTHONPATH=tests $(RUN) -B -m fuzz
 
 mutate: setup ## break the template in every way there is, and see that a test fails each time

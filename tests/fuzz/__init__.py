@@ -1,6 +1,6 @@
 """Hostile input: what reads bytes from outside is tried with bytes that nobody means well with.
 
-    make fuzz                                       # 100,000 cases, within the hour
+    make fuzz                                       # 100,000 cases, in some minutes
     PYTHONPATH=tests python -m fuzz --only model --cases 5000 --seed 7
 
 A kind of input has a fixed corpus, each entry named by what it is, and a generator that knows the

@@ -62,7 +62,7 @@ KINDS = {
     "settings": Kind("jsons", "settings", "fraud", 150, 24),
     "schema": Kind("jsons", "schema", "fraud", 100, 24),
     "csv": Kind("tables", "csv", "fraud", 60, 128),
-    "parquet": Kind("tables", "parquet", "fraud", 40, 64),
+    "parquet": Kind("tables", "parquet", "fraud", 40, 96),
     "table to draft from": Kind("tables", "draft", "fraud", 20, 128),
     "images": Kind("images", "images", "mnist", 80, 32),
     "images to draft from": Kind("images", "draft", "mnist", 20, 32),
