@@ -13,7 +13,8 @@ from lab import MISSING, Lab, Machine, until
 EPOCHS = "epochs: int = 300"
 
 
-@pytest.fixture(scope="session")
+# For these tests alone: FEDn's clients of another site would be in the way of others.
+@pytest.fixture(scope="package")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """A project that is set up, with data for three sites, and with long steps."""
     output = tmp_path_factory.mktemp("faults")
@@ -28,7 +29,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     shutil.rmtree(output)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(project: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A controller and three sites that have joined; tests leave them as they found them."""
     if MISSING:

@@ -251,7 +251,9 @@ def health() -> None:
     import psutil
 
     for process in psutil.process_iter(["cmdline"]):
-        if (process.info["cmdline"] or [])[2:4] == ["client", "start"]:
+        words = process.info["cmdline"] or []
+        # That of this site: another one may have its client on this machine, too.
+        if words[2:4] == ["client", "start"] and config() in words:
             with suppress(psutil.AccessDenied):
                 if any(c.status == "ESTABLISHED" for c in process.net_connections()):
                     return
