@@ -118,6 +118,7 @@ def test_a_run_that_cannot_be_resumed_is_told_in_one_line(project: Installed) ->
         "error: --resume: expected the folder of a run of `network` or `session start`, in which "
         "a round has ended, found runs\n"
     )
+    project.federation("network", "--rounds", "1")
     done = max((project.folder / "runs").glob("*-network*")).relative_to(project.folder)
     complete = project.attempt("network", "--resume", str(done))
     assert complete.returncode == 1
