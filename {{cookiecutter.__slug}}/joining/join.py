@@ -203,6 +203,8 @@ class Attempt:
             for sign, text in CAUSES.items():
                 if sign in line:
                     known, self.passing = text, sign in PASSING
+                    # The first one tells most: a line may hold several.
+                    break
         self.passing &= not own
         return own or known.format(**self.facts)
 
