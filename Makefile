@@ -36,7 +36,7 @@ demo: setup ## generate a project, check it, and train it over a real FEDn netwo
 	$(RUN) -m cookiecutter --no-input --output-dir $(DEMO) .
 	$(MAKE) -C $(DEMO)/fraud-detection setup test package network PYTHON="$(abspath $(RUN))"
 
-test: setup ## run all tests: sets up projects of every framework, takes an hour
+test: setup ## run all tests: sets up projects of every framework, takes over an hour
 	$(RUN) -B -m pytest
 
 test-image: setup ## build the Docker images for real and run FEDn's client in them
