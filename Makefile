@@ -1,6 +1,7 @@
 # `make` alone lists the verbs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-image faults fast lint format lock golden properties fuzz mutate bench release audit leaks clean
+.PHONY: help setup demo fast test test-all wheel lint format size lock golden properties fuzz mutate \
+	bench release audit leaks clean
 
 # FEDn stops at Python 3.12. Name another one with: make demo PYTHON=/path/to/python
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -8,54 +9,59 @@ PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
 	&& echo $$python && break; done)
 RUN := .venv/bin/python
 DEMO := build/demo
-# The configuration by name, because the one of the generated project lies nearer to its files;
-# no caches, because cookiecutter would take them for parts of the template.
+VENDOR := {{cookiecutter.__slug}}/vendor
+# No caches in the tree: cookiecutter would take those in the template's folder for parts of it.
+TEST := $(RUN) -B -m pytest -p no:cacheprovider -n 2 --dist loadgroup
 # As in the projects.
 AUDIT ?= --strict
 LEAKS := --disable-plugin KeywordDetector --disable-plugin HexHighEntropyString \
 	--disable-plugin Base64HighEntropyString
-RUFF := --config pyproject.toml --no-cache
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.ready ## install what the template needs into .venv
+setup: .venv/.ready ## install what the template needs into .venv, and the library from its wheel
 
-.venv/.ready: requirements-dev.txt
+.venv/.ready: requirements-dev.txt $(VENDOR)/requirements.txt
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c \
 		'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null || { echo \
 		"error: expected Python 3.10, 3.11 or 3.12, found $$($(or $(PYTHON),python3) --version 2>&1);" \
 		"install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@echo "installing into .venv; the first time takes a few minutes"
-	@"$(PYTHON)" -m venv .venv
+	@test -x $(RUN) || "$(PYTHON)" -m venv .venv
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --require-hashes \
+		--force-reinstall -r '$(VENDOR)/requirements.txt'
 	@touch $@
 
 demo: setup ## generate a project, check it, and train it over a real FEDn network
 	rm -rf $(DEMO)
-	$(RUN) -m cookiecutter --no-input --output-dir $(DEMO) .
+	$(RUN) -B -m cookiecutter --no-input --output-dir $(DEMO) .
 	$(MAKE) -C $(DEMO)/fraud-detection setup test package network PYTHON="$(abspath $(RUN))"
 
-test: setup ## run all tests: sets up projects of every framework, takes over an hour
-	$(RUN) -B -m pytest
+fast: setup ## run the tests that developers run all the time: under two minutes
+	$(TEST) -m "not install and not slow"
 
-test-image: setup ## build the Docker images for real and run FEDn's client in them
-	$(RUN) -B -m pytest tests/install/test_image.py
+test: setup ## run the tests of the template and the library: up to 20 minutes with the set-up
+	$(TEST) -m "not slow"
 
-faults: setup ## of these, those that break a federation over four network namespaces, as root
-	$(RUN) -B -m pytest tests/faults
+test-all: setup ## run what waits: every framework, faults (as root), images, the long fuzz
+	$(TEST) -m slow
+	PYTHONPATH=tests $(RUN) -B -m fuzz --seconds 120
 
-fast: setup ## run the tests that developers run all the time
-	$(RUN) -B -m pytest -m "not install"
+wheel: setup ## rebuild the library's wheel in the template, after a change in src/
+	$(RUN) -B tools/wheel.py
+	@$(MAKE) --no-print-directory setup
 
-lint: setup ## check style and types
-	$(RUN) -m ruff check $(RUFF) .
-	$(RUN) -m ruff format --check $(RUFF) .
-	$(RUN) -B tools/check_types.py
+lint: setup ## check style, types, and which room imports which
+	$(RUN) -B tools/lint.py
 
-format: setup ## mend style
-	$(RUN) -m ruff check --fix $(RUFF) .
-	$(RUN) -m ruff format $(RUFF) .
+format: setup ## fix style
+	$(RUN) -m ruff check --no-cache --fix .
+	$(RUN) -m ruff format --no-cache .
+
+size: setup ## print how many files and lines a generated project has
+	$(RUN) -B tools/size.py
 
 audit: setup ## look for known vulnerabilities in what the projects' locks install
 	@set -e; names=$$(mktemp); trap 'rm -f "$$names"' EXIT; for lock in templates/locks/*.lock; do \
@@ -73,7 +79,8 @@ golden: setup ## renew tests/golden/, what is generated for people to read in re
 	$(RUN) -B tools/golden.py
 
 properties: setup ## try thousands of made-up answers, for some minutes
-	HYPOTHESIS_PROFILE=nightly $(RUN) -B -m pytest tests/test_properties.py --hypothesis-show-statistics
+	HYPOTHESIS_PROFILE=nightly $(RUN) -B -m pytest -p no:cacheprovider \
+		tests/template/test_properties.py --hypothesis-show-statistics
 
 fuzz: setup ## try 100,000 hostile files, settings and messages, for some minutes
 	PYTHONPATH=tests $(RUN) -B -m fuzz

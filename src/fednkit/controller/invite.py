@@ -1,0 +1,134 @@
+"""Write the folder with which one site joins: fednkit invite."""
+
+import argparse
+import hashlib
+import json
+import re
+import shutil
+import uuid
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from urllib.parse import urlsplit
+
+from ..package import archive, signing
+from ..project.config import current
+from ..project.console import say
+from ..project.errors import ProjectError
+from ..project.paths import shown
+from .connection import checked_url, read_token
+
+__all__ = ["add_options", "copy_joining", "run", "seal", "write"]
+
+SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+PYTHON_VERSIONS = "3.10, 3.11 or 3.12"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fednkit invite`."""
+    add = parser.add_argument
+    add("--site", required=True, metavar="NAME", help="what the site is called in the federation")
+    add("--api-url", required=True, metavar="URL", help="of the controller, as the site reaches it")
+    add("--token-env", metavar="NAME", help="environment variable with a token of the role client")
+    add("--image", help="the Docker image's name (default: the project's slug)")
+    add("--zip", action="store_true", help="one file, to be sent, instead of a folder")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the folder, or the zip, and say where it is."""
+    if not SITE_NAME.fullmatch(options.site):
+        raise ProjectError(
+            f"--site: expected up to 60 letters, digits, '.', '_' and '-', found '{options.site}'"
+        )
+    url, token = checked_url(options.api_url), read_token(options.token_env)
+    archive.check_fresh()
+    signed = signing.signed()
+    invitations = current().root / "invitations"
+    target = invitations / (f"{options.site}.zip" if options.zip else options.site)
+    if target.exists():
+        raise ProjectError(f"{shown(target)} is there already; remove it for a new invitation")
+    fresh = invitations / f".{options.site}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    try:
+        write(fresh / options.site, options.site, url, token, options.image or current().slug)
+        if signed:
+            seal(fresh / options.site, *signed)
+        if options.zip:
+            made = Path(shutil.make_archive(str(fresh / "made"), "zip", fresh, options.site))
+            made.chmod(0o600)
+            made.replace(target)
+        else:
+            (fresh / options.site).replace(target)
+    finally:
+        shutil.rmtree(fresh)
+    secret = "; it holds a token, so send it as you would a password" if token else ""
+    say(f"invitation: {shown(target)}{secret}")
+    if urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost"):
+        say(f"{url} can be reached from this machine alone, and not from a container")
+
+
+def write(folder: Path, site: str, url: str, token: str | None, image: str) -> None:
+    """Write all that a site needs, beside its data and an environment to run in."""
+    project = current()
+    checksum = hashlib.sha256(project.archive.read_bytes()).hexdigest()
+    # The folder is closed and not the files in it: the container's user must be able to read
+    # client.yaml, which Docker reaches into the folder for.
+    folder.mkdir(0o700)
+    (folder / "data").mkdir()
+    shutil.copy(project.archive, folder / f"{project.slug}.tgz")
+    shutil.copy(project.root / "requirements.lock", folder)
+    copy_joining(folder)
+    (folder / ".env").write_text(f"IMAGE={image}\n", "utf-8")
+    page = Template((folder / "JOIN.md").read_text("utf-8")).substitute(
+        project=project.name,
+        description=project.description,
+        author=project.author,
+        site=site,
+        api_url=url,
+        slug=project.slug,
+        checksum=checksum,
+        image=image,
+        versions=PYTHON_VERSIONS,
+    )
+    (folder / "JOIN.md").write_text(page, "utf-8")
+    settings = {
+        "api_url": url,
+        "name": site,
+        # Its own, so that a client which comes back is known for the same one.
+        "client_id": str(uuid.uuid4()),
+        "package_checksum": checksum,
+    }
+    # JSON strings are YAML strings.
+    lines = [f"{key}: {json.dumps(value)}" for key, value in settings.items()]
+    lines.append(f"token: {json.dumps(token)}" if token else '# token: "..."')
+    (folder / "client.yaml").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def copy_joining(folder: Path) -> None:
+    """Copy what runs at a site beside the archive: join.py and its package, page and compose file.
+
+    The files come from the installed library, so that nothing of them lies in the project.
+    """
+    (folder / "joining").mkdir()
+    for entry in files("fednkit.joining").iterdir():
+        if entry.name in ("join.py", "JOIN.md", "compose.yaml"):
+            (folder / entry.name).write_bytes(entry.read_bytes())
+        elif entry.name.endswith(".py"):
+            (folder / "joining" / entry.name).write_bytes(entry.read_bytes())
+
+
+def seal(folder: Path, key: str, signature: str) -> None:
+    """Add the signature, for join.py and for the minisign tool, and how to check it by hand."""
+    (folder / f"{current().slug}.tgz.minisig").write_text(signature, "utf-8")
+    with (folder / "client.yaml").open("a", encoding="utf-8") as file:
+        for name, value in (("signing_key", key), ("package_signature", signature)):
+            file.write(f"{name}: {json.dumps(value)}\n")
+    with (folder / "JOIN.md").open("a", encoding="utf-8") as file:
+        file.write(
+            "\n## The package is signed\n\nThe client runs only what was signed with the key\n"
+            f"`{key}`:\ncompare it with what the initiator tells you on another way than this "
+            "folder came. A package of\nanother key, or one older than what ran here last, is not "
+            "even unpacked. By hand, with\n[minisign](https://jedisct1.github.io/minisign/):\n\n"
+            f"```\nminisign -Vm {current().slug}.tgz -P {key}\n```\n"
+        )

@@ -1,0 +1,65 @@
+"""Make the passwords that compose.yaml asks for: random ones, in .env, which is never committed."""
+
+import argparse
+import os
+import re
+import secrets
+import tempfile
+from pathlib import Path
+
+from ..project.config import current
+from ..project.errors import ProjectError
+from ..project.paths import shown
+
+__all__ = ["add_options", "run"]
+
+# What must be set, as Compose writes it: ${NAME:?what to do}.
+REQUIRED_VARIABLE = re.compile(r"\$\{(\w+):\?")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fednkit secrets`."""
+    parser.add_argument(
+        "--force", action="store_true", help="replace the passwords of an .env that is there"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what the command says."""
+    file, compose = current().root / ".env", current().root / "compose.yaml"
+    if not compose.exists():
+        raise ProjectError(
+            f"{shown(compose)}: expected it, found none; run: fednkit write compose.yaml"
+        )
+    before = file.read_text("utf-8") if file.exists() else None
+    if before is not None and not options.force:
+        raise ProjectError(
+            f"{shown(file)} is already there; add --force to replace the passwords in it"
+        )
+    names = sorted(set(REQUIRED_VARIABLE.findall(compose.read_text("utf-8"))))
+    write_private(file, env(names, before or ""))
+    print(f"{shown(file)}: {', '.join(names)}, for nobody but you to read")
+    if before is not None:
+        print("volumes keep the old ones; to delete them: docker compose down --volumes")
+
+
+def env(names: list[str], before: str) -> str:
+    """Return the text of .env: a new random value for each name, and the other lines of `before`.
+
+    The values are 32 hexadecimal digits, 128 bits: no shell, YAML or URL reads them otherwise.
+    """
+    kept = [line for line in before.splitlines() if line.partition("=")[0].strip() not in names]
+    lines = [*kept, *(f"{name}={secrets.token_hex(16)}" for name in names)]
+    return "\n".join(lines) + "\n"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, at no time anybody else; whole or not there."""
+    # mkstemp makes it with mode 0600.
+    handle, temporary = tempfile.mkstemp(prefix=".env.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

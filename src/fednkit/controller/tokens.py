@@ -1,0 +1,67 @@
+"""Tokens for a FEDn controller that demands them, which FEDn has no command to make.
+
+A token is a JSON web token (RFC 7519), signed with the secret that the controller and the
+combiner have in their environment. It says what its bearer may do and until when, not who it is.
+"""
+
+import argparse
+import os
+import time
+
+from ..project.errors import ProjectError
+
+SECRET = "FEDN_JWT_SECRET_KEY"  # noqa: S105, the name of the variable
+# client: a site. admin: the initiator. FEDn 0.33 asks for a third one, combiner, only where it
+# then answers that this way is obsolete.
+ROLES = ("client", "admin")
+# As long as the signature (RFC 7518, section 3.2): whoever has a token can try secrets at home.
+SHORTEST = 32
+DAY = 24 * 60 * 60
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fednkit token`."""
+    parser.add_argument(
+        "--role",
+        choices=ROLES,
+        required=True,
+        help="what its bearer may do: join as a site (client), or upload and start (admin)",
+    )
+    parser.add_argument(
+        "--days", type=float, default=365, help="how long the token is good (default 365)"
+    )
+    parser.add_argument(
+        "--secret-env",
+        metavar="NAME",
+        default=SECRET,
+        help=f"the environment variable that holds the controller's secret (default {SECRET})",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print one token, and nothing else."""
+    if not 0 < options.days <= 36500:
+        raise ProjectError(f"--days: expected above 0 to 36500, found {options.days:g}")
+    print(make_token(secret_of(options.secret_env), options.role, options.days))
+
+
+def secret_of(variable: str) -> str:
+    """Return the secret in an environment variable. Raises `ProjectError` when it is none."""
+    secret = os.environ.get(variable, "")
+    if len(secret.encode()) < SHORTEST:
+        raise ProjectError(
+            f"{variable}: expected the controller's secret in this environment variable, "
+            f"{SHORTEST} characters or more, found {len(secret) or 'nothing'}; "
+            "a new one: openssl rand -hex 32"
+        )
+    return secret
+
+
+def make_token(secret: str, role: str, days: float) -> str:
+    """Return a token for a role of `ROLES` that is good for so many days from now."""
+    # Imported here, because server.py needs no more than a name of this file.
+    import jwt
+
+    claims = {"role": role, "exp": int(time.time() + days * DAY)}
+    token: str = jwt.encode(claims, secret, algorithm="HS256")
+    return token

@@ -1,0 +1,121 @@
+"""Hand the compute package and the seed model to a controller: fednkit upload."""
+
+import argparse
+import hashlib
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from fedn import APIClient
+
+from fednsite import weights
+
+from ..data import seed
+from ..package import archive
+from ..project.config import current
+from ..project.console import console, say
+from ..project.errors import PackageError, ProjectError
+from ..project.paths import shown
+from . import connection
+from .connection import HELPER, listed
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fednkit upload`."""
+    connection.add_options(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Upload what the controller does not have yet, and say what is active then."""
+    token = connection.read_token(options.token_env)
+    archive.check_fresh()
+    with console.status("checking the seed model"):
+        seed.check(current().seed)
+    with connection.connected(options.api_url, token) as api:
+        send(api)
+        newest = newest_model(api)
+        origin = f"trained in session {newest['session_id']}" if newest["session_id"] else "seed"
+        say(f"active package: {current().slug}, SHA-256 {connection.package_checksum(api)}")
+        say(f"newest model, from which a session starts: {newest['model_id']} ({origin})")
+
+
+def send(api: APIClient, model: Path | None = None) -> None:
+    """Hand over the archive and the seed model, each only if the controller lacks it.
+
+    Args:
+        api: The controller.
+        model: A file to start from in place of the seed model; it is always handed over.
+    """
+    expected = hashlib.sha256(current().archive.read_bytes()).hexdigest()
+    if connection.package_checksum(api) == expected and _can_be_used(api):
+        say("package: the controller has it already")
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            # Under a name in .tgz: FEDn keeps the last suffix only, and no client can unpack
+            # a ".gz".
+            named = shutil.copy(current().archive, Path(folder, f"{current().slug}.tgz"))
+            answer = api.set_active_package(str(named), helper=HELPER, name=current().slug)
+        found = connection.package_checksum(api)
+        if found != expected:
+            raise ProjectError(
+                f"the controller has another package: SHA-256 {found}, not {expected}; it says: "
+                f"{answer.get('message')}"
+            )
+        say("package: uploaded")
+    kind = "seed model" if model is None else shown(model)
+    if model is None and _has_seed(api):
+        say("seed model: the controller has it already")
+    else:
+        answer = api.set_active_model(str(model or current().seed))
+        if not answer.get("success"):
+            raise ProjectError(f"the controller refused the {kind}: {answer.get('message')}")
+        say(f"{kind}: uploaded")
+    if (helper := active_helper(api)) != HELPER:
+        raise ProjectError(f"the controller's helper is '{helper}', not '{HELPER}'")
+
+
+def _can_be_used(api: APIClient) -> bool:
+    """Tell whether clients can unpack the active package, and FEDn reads models as it should."""
+    return active_helper(api) == HELPER and unpackable(api.get_active_package())
+
+
+def unpackable(active: dict[str, str]) -> bool:
+    """Tell whether the name that FEDn stores a package under lets its clients unpack it."""
+    return active["storage_file_name"].endswith((".tgz", "tar.gz", "tar.bz2"))
+
+
+def active_helper(api: APIClient) -> str | None:
+    """Return the name of the helper by which the controller reads model files, if it has one."""
+    name: str | None = api.get_active_package().get("helper")
+    return name
+
+
+def newest_model(api: APIClient) -> dict[str, str]:
+    """Return the model from which a session starts unless told otherwise."""
+    model: dict[str, str] = api.get_active_model()
+    if "model_id" not in model:
+        raise ProjectError("the controller has no model; for the seed model, run: fednkit upload")
+    return model
+
+
+def _has_seed(api: APIClient) -> bool:
+    """Tell whether a model without a parent has the arrays of seed.npz.
+
+    Arrays are compared and not bytes: the controller writes a model anew when it takes it in.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        with np.load(current().seed, allow_pickle=False) as arrays:
+            ours = [arrays[str(index)] for index in range(len(arrays.files))]
+        file = Path(folder, "model.npz")
+        for model in listed(api.get_models()):
+            if model["parent_model"]:
+                continue
+            if not api.download_model(model["model_id"], str(file))["success"]:
+                continue
+            # What the controller hands out may be another model, or none.
+            with suppress(PackageError):
+                if all(map(np.array_equal, ours, weights.load(file, ours))):
+                    return True
+    return False

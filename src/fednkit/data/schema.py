@@ -1,0 +1,46 @@
+"""Draft the data contract from a file of yours: fednkit schema --source FILE."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from fednsite.files import write_atomically
+
+from ..project.paths import shown
+from .kinds import kind
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fednkit schema`."""
+    parser.add_argument(
+        "--source", type=Path, metavar="FILE", required=True, help="the file to draft it from"
+    )
+    parser.add_argument("--label", metavar="COLUMN", help="of a table: the column to predict")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write it there, over what is there, not here"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the draft, or write it, and say what is left to do."""
+    schema = kind().draft(options.source, options.label)
+    text = layout(schema)
+    if options.out is None:
+        print(text, end="")
+    else:
+        write_atomically(options.out, text.encode())
+        print(f"{shown(options.out.resolve())}: {len(schema['fields'])} fields")
+    print(
+        "a draft: its limits come from this file alone, widened; every site must keep them",
+        file=sys.stderr,
+    )
+
+
+def layout(schema: dict[str, Any]) -> str:
+    """Return a schema as JSON with one field to a line, to be read and changed by hand."""
+    fields = [f"    {json.dumps(field, ensure_ascii=False)}" for field in schema["fields"]]
+    label = json.dumps(schema["label"], ensure_ascii=False)
+    head, tail = '{\n  "fields": [\n', f'\n  ],\n  "label": {label}\n'
+    return head + ",\n".join(fields) + tail + "}\n"

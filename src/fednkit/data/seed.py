@@ -1,0 +1,57 @@
+"""Make the seed model: untrained weights, from which the first round starts."""
+
+import argparse
+import hashlib
+import io
+from pathlib import Path
+
+from fednsite import weights
+from fednsite.files import write_atomically
+
+from ..package.library import model_library
+from ..project.config import current
+from ..project.console import console
+from ..project.errors import PackageError, ProjectError
+from ..project.paths import shown
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fednkit seed`."""
+    parser.add_argument(
+        "--seed", type=int, default=0, help="equal seeds give equal weights (default 0)"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what the command says."""
+    make(options.seed)
+
+
+def make(seed: int = 0) -> None:
+    """Write seed.npz into the project's root and say what is in it."""
+    with console.status("loading the framework"), model_library() as library:
+        initial = library.new_classifier(seed).get_weights()
+    buffer = io.BytesIO()
+    weights.save(buffer, initial, like=initial)
+    content = buffer.getvalue()
+    file = current().seed
+    write_atomically(file, content)
+    parameters = sum(array.size for array in initial)
+    print(
+        f"{shown(file)}: {len(initial)} arrays, {parameters:,} parameters, {len(content):,} bytes"
+    )
+    print(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
+
+
+def check(file: Path) -> None:
+    """Raise `ProjectError` unless a model file fits the model of the package."""
+    is_seed = file == current().seed
+    if is_seed and not file.exists():
+        raise ProjectError(f"{shown(file)}: expected the seed model, found none; run: make seed")
+    with model_library() as library:
+        like = library.new_classifier().get_weights()
+    try:
+        weights.load(file, like)
+    except PackageError as error:
+        advice = "; make a new one: make seed" if is_seed else ""
+        raise ProjectError(f"{error}{advice}") from None

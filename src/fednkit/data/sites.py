@@ -1,0 +1,160 @@
+"""Give every site of the trial federation its own data: data/site-1, data/site-2 and so on."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from ..project.config import current
+from ..project.console import console
+from ..project.errors import ProjectError
+from ..project.paths import shown
+from . import partition
+from .kinds import Sample, kind
+
+__all__ = [
+    "RECORD_NAME",
+    "add_data_options",
+    "add_options",
+    "make_sample",
+    "run",
+    "show_counts",
+    "spread",
+]
+
+# Left beside the sites that this command made; without it they are somebody's own data.
+RECORD_NAME = "sites.json"
+# A table of more sites than this would hide what it should show.
+MAX_ROWS_SHOWN = 20
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fednkit sites`."""
+    parser.add_argument("--sites", type=int, metavar="N", help="how many sites (default 2)")
+    add_data_options(parser, method="iid")
+    parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal sites")
+    parser.add_argument(
+        "--force", action="store_true", help="replace site data that this command did not make"
+    )
+
+
+def add_data_options(parser: argparse.ArgumentParser, method: str) -> None:
+    """Declare which examples there are, and how they are spread; `method` is the default."""
+    parser.add_argument(
+        "--source", type=Path, metavar="FILE", help="spread this file of yours, not sample data"
+    )
+    parser.add_argument(
+        "--examples",
+        type=int,
+        metavar="N",
+        help="how many examples of sample data in all (default: as many as the sample has)",
+    )
+    ways = "; ".join(f"{name}: {words}" for name, words in partition.METHODS.items())
+    parser.add_argument(
+        "--partition",
+        choices=tuple(partition.METHODS),
+        default=method,
+        help=f"how the sites differ. {ways} (default {method})",
+    )
+    parser.add_argument(
+        "--alpha",
+        type=float,
+        default=0.5,
+        help="for dirichlet and quantity: the smaller, the more the sites differ (default 0.5)",
+    )
+    parser.add_argument("--column", metavar="NAME", help="for column: which one")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Make or read the examples, spread them, write one file per site, show who got what."""
+    before = sorted(current().data.glob("site-*"))
+    if before and not (current().data / RECORD_NAME).exists() and not options.force:
+        raise ProjectError(
+            f"{shown(before[0])} was not made by this command; move it away, or add --force"
+        )
+    everything, parts = spread(options, options.sites, default=2)
+
+    sample = Path(kind().FILE_NAME)
+    name = options.source.with_suffix(sample.suffix).name if options.source else sample.name
+    fresh = current().data / ".sites"
+    shutil.rmtree(fresh, ignore_errors=True)
+    for number, rows in enumerate(parts, start=1):
+        folder = fresh / f"site-{number}"
+        folder.mkdir(parents=True)
+        kind().write(everything, rows, folder / name)
+    for folder in before:
+        shutil.rmtree(folder)
+    for folder in sorted(fresh.iterdir()):
+        folder.rename(current().data / folder.name)
+    fresh.rmdir()
+    made = ("partition", "alpha", "column", "seed")
+    record = {
+        "source": str(options.source.resolve()) if options.source else None,
+        **{name: value for name, value in vars(options).items() if name in made},
+    }
+    (current().data / RECORD_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+    labels = kind().labels(everything)
+    classes = int(labels.max()) + 1
+    show_counts(np.stack([np.bincount(labels[rows], minlength=classes) for rows in parts]))
+    print(f"data: {shown(current().data / 'site-*' / name)}")
+
+
+def make_sample(sites: int) -> None:
+    """Make sample data for some sites, with the defaults of everything else."""
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    run(parser.parse_args(["--sites", str(sites)]))
+
+
+def spread(
+    options: argparse.Namespace, sites: int | None, default: int, classes: int = 2
+) -> tuple[Sample, list[partition.Rows]]:
+    """Return all examples, and which rows each site gets, as the options say.
+
+    sites: how many; None means `default`, or as many as the column of the natural split has
+    values. classes: how many each site needs; the package refuses a file with one. Raises
+    `ProjectError`.
+    """
+    if sites is not None and sites < 1:
+        raise ProjectError(f"--sites: expected 1 or more, found {sites}")
+    if not options.alpha > 0:
+        raise ProjectError(f"--alpha: expected a number above 0, found {options.alpha:g}")
+    if options.examples is not None and options.examples < 1:
+        raise ProjectError(f"--examples: expected 1 or more, found {options.examples}")
+    if (options.partition == "column") != (options.column is not None):
+        raise ProjectError("--partition column and --column NAME go together")
+    everything = (
+        kind().read(options.source)
+        if options.source
+        else kind().make(options.examples, options.seed)
+    )
+    column = kind().column(everything, options.column) if options.column else None
+    if sites is None:
+        sites = default if column is None else len(np.unique(column))
+    parts = partition.spread(
+        options.partition,
+        kind().labels(everything),
+        sites,
+        options.alpha,
+        column,
+        np.random.default_rng(options.seed),
+        classes,
+    )
+    return everything, parts
+
+
+def show_counts(counts: partition.Rows) -> None:
+    """Print a table of what every site got.
+
+    counts: int64, shape (sites, classes), examples of each class.
+    """
+    table = Table("site", "examples", *(f"class {label}" for label in range(counts.shape[1])))
+    for number, row in enumerate(counts[:MAX_ROWS_SHOWN], start=1):
+        table.add_row(str(number), f"{row.sum():,}", *(f"{count:,}" for count in row))
+    console.print(table)
+    if len(counts) > MAX_ROWS_SHOWN:
+        console.print(f"and {len(counts) - MAX_ROWS_SHOWN} more sites")

@@ -1,0 +1,3 @@
+"""The guide: one page for each topic, printed by fednkit docs."""
+
+__all__ = ["command"]

@@ -1,0 +1,132 @@
+"""What can be wrong with the machine; for the doctor. Standard library only."""
+
+import importlib.metadata
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+
+from ..project.config import current
+from ..project.errors import ProjectError
+from . import where
+
+OLDEST, NEWEST = (3, 10), (3, 12)
+REQUIREMENTS = "requirements.txt", "requirements-dev.txt"
+
+
+def python() -> str:
+    """Check that FEDn's last release runs on this Python."""
+    version = "{}.{}.{}".format(*sys.version_info)
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        raise ProjectError(
+            f"expected 3.10, 3.11 or 3.12, found {version}; "
+            "run: make setup PYTHON=/path/to/python3.12"
+        )
+    return version
+
+
+def packages() -> str:
+    """Check that what is installed is what the requirements pin, and fits together."""
+    wrong, pins = [], 0
+    for name, pinned in pinned_requirements():
+        pins += 1
+        try:
+            found = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found = "none"
+        if found != pinned:
+            wrong.append(f"{name}: expected {pinned}, found {found}")
+    if wrong:
+        more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
+        raise ProjectError(f"{'; '.join(wrong[:3])}{more}; run: make clean setup")
+    command = [sys.executable, "-m", "pip", "check", "--disable-pip-version-check"]
+    clashes = subprocess.run(command, capture_output=True, text=True, check=False)
+    if clashes.returncode:
+        raise ProjectError(f"{clashes.stdout.splitlines()[0]}; run: make clean setup")
+    return f"{pins} as pinned, and no clash"
+
+
+def pinned_requirements() -> list[tuple[str, str]]:
+    """Return name and version of each direct requirement that holds on this machine."""
+    pins = []
+    for file in REQUIREMENTS:
+        for line in (current().root / file).read_text("utf-8").splitlines():
+            match = re.match(r"([\w.-]+)(?:\[[\w,]+\])?==([\w.+]+)\s*(?:;(.*))?$", line)
+            if match and (match[3] is None or holds(match[3])):
+                pins.append((match[1], match[2]))
+    return pins
+
+
+def holds(marker: str) -> bool:
+    """Tell whether an environment marker holds here (PEP 508, by pip's own reader)."""
+    try:
+        from pip._vendor.packaging.markers import Marker
+    except ImportError:
+        # Without pip nothing is installed here, and that is found without markers too.
+        return False
+    return bool(Marker(marker).evaluate())
+
+
+def temporary_folder() -> str:
+    """Check where FEDn puts models: it hands their paths to a shell without quotes."""
+    folder = tempfile.gettempdir()
+    if re.search(r"[^\w./@:+-]", folder):
+        raise ProjectError(
+            f"'{folder}' holds a character that FEDn's commands break at; run: export TMPDIR=/tmp"
+        )
+    return folder
+
+
+def environment() -> str:
+    """Check that no variable is set that FEDn reads, and that breaks what runs here."""
+    wrong = {
+        "FEDN_PACKAGE_EXTRACT_DIR": "all sites would unpack the package into one folder",
+        "FEDN_CUSTOM_URL_PREFIX": "clients would look for the controller elsewhere",
+        "FEDN_AUTH_SCHEME": "controllers expect the scheme Bearer",
+        "STATESTORE_CONFIG": "FEDn's server would store to another place",
+        "MODELSTORAGE_CONFIG": "FEDn's server would store to another place",
+    }
+    for name, reason in wrong.items():
+        value = os.environ.get(name)
+        if value and (name, value) != ("FEDN_AUTH_SCHEME", "Bearer"):
+            raise ProjectError(f"{name} is set, so {reason}; run: unset {name}")
+    return "no variable that misleads FEDn"
+
+
+def loopback() -> str:
+    """Check that 127.0.0.1 answers, with no proxy in between: the network here talks over it."""
+    try:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            probe.listen()
+            socket.create_connection(probe.getsockname(), timeout=5).close()
+    except OSError as error:
+        raise ProjectError(f"127.0.0.1 cannot be used ({error}); check the firewall") from None
+    if urllib.request.getproxies().get("http") and not urllib.request.proxy_bypass("127.0.0.1"):
+        raise ProjectError(
+            "requests to 127.0.0.1 would go to a proxy; run: export no_proxy=127.0.0.1,localhost"
+        )
+    return "127.0.0.1 answers"
+
+
+def library() -> str:
+    """Check that the library that runs is that of the wheel in vendor/, and the wheel unchanged."""
+    installed = where.installation()
+    if installed.editable:
+        return installed.words
+    where.check_wheel()
+    where.check_installed()
+    return installed.words
+
+
+CHECKS = {
+    "python": python,
+    "packages": packages,
+    "fednkit": library,
+    "temporary folder": temporary_folder,
+    "environment": environment,
+    "loopback": loopback,
+}

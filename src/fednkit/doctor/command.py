@@ -1,0 +1,47 @@
+"""Look for what is wrong, and say what mends it: fednkit doctor.
+
+Every check is a function that returns a few words when all is well and raises `ProjectError`
+with the cause and the cure when it is not. This module and _machine.py run on the standard
+library alone, because a missing package is one of the things to find.
+"""
+
+import argparse
+import importlib
+from collections.abc import Iterable, Iterator
+
+from ..project.errors import ProjectError
+from . import _machine as machine
+from ._check import Check, examine
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fednkit doctor`."""
+    parser.add_argument("--api-url", metavar="URL", help="look at this controller too")
+    parser.add_argument("--token-env", metavar="NAME", help="variable with an admin token for it")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Make every check and print a line for each; raise `ProjectError` if one found something."""
+    wrong: list[str] = []
+    for group in groups(options, wrong):
+        for name, check in group:
+            words, failed = examine(check)
+            print(f"{'wrong' if failed else 'ok':<6}{name}: {words}", flush=True)
+            wrong += [name] * failed
+    if wrong:
+        raise ProjectError(f"{len(wrong)} to mend: {', '.join(wrong)}")
+
+
+def groups(options: argparse.Namespace, wrong: list[str]) -> Iterator[Iterable[tuple[str, Check]]]:
+    """Yield the checks in the order in which a fault of one explains those of the next.
+
+    wrong: the names of the checks that have found something so far.
+    """
+    yield machine.CHECKS.items()
+    if {"python", "packages"} & set(wrong):
+        # All others would fail for that alone.
+        return
+    yield importlib.import_module("._project", __package__).CHECKS.items()
+    if options.api_url:
+        network = importlib.import_module("._controller", __package__)
+        yield network.checks(options.api_url, options.token_env)

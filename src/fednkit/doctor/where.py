@@ -1,0 +1,108 @@
+"""Which library runs: fednkit where. And whether it is the one in vendor/."""
+
+import argparse
+import hashlib
+import json
+import re
+import zipfile
+from importlib import metadata
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+from ..project.config import current
+from ..project.errors import ProjectError
+from ..project.paths import shown
+
+__all__ = [
+    "Installation",
+    "add_options",
+    "check_installed",
+    "check_wheel",
+    "installation",
+    "run",
+]
+
+PACKAGES = "fednkit", "fednsite"
+ADVICE = "run: make setup"
+
+
+class Installation(NamedTuple):
+    """How the library got here."""
+
+    version: str
+    folder: Path
+    editable: bool
+
+    @property
+    def words(self) -> str:
+        """One line about it."""
+        kind = "a checkout in the place of vendor/" if self.editable else "installed"
+        return f"{self.version}, {kind}: {self.folder}"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fednkit where`: none."""
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print which library runs."""
+    print(f"fednkit {installation().words}")
+
+
+def installation() -> Installation:
+    """Return which library runs here. Raises `ProjectError` when it is not installed."""
+    try:
+        distribution = metadata.distribution("fednkit")
+    except metadata.PackageNotFoundError:
+        raise ProjectError(f"expected fednkit to be installed, found none; {ADVICE}") from None
+    direct = json.loads(distribution.read_text("direct_url.json") or "{}")
+    editable = bool(direct.get("dir_info", {}).get("editable"))
+    return Installation(distribution.version, Path(str(files("fednkit"))).parent, editable)
+
+
+def check_wheel() -> None:
+    """Raise `ProjectError` unless the wheel in vendor/ is the one that its hash names."""
+    wheel = _wheel()
+    text = (wheel.parent / "requirements.txt").read_text("utf-8")
+    expected = re.findall("--hash=sha256:([0-9a-f]{64})", text)
+    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if expected != [found]:
+        raise ProjectError(
+            f"{shown(wheel)} was changed: expected SHA-256 {', '.join(expected) or 'none'}, found "
+            f"{found}; restore it from git, or by: cruft update"
+        )
+
+
+def check_installed() -> None:
+    """Raise `ProjectError` unless what is installed is what the wheel in vendor/ holds."""
+    wheel, root = _wheel(), installation().folder
+    with zipfile.ZipFile(wheel) as archive:
+        expected = {
+            name: archive.read(name)
+            for name in archive.namelist()
+            if name.partition("/")[0] in PACKAGES and not name.endswith("/")
+        }
+    found = {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for package in PACKAGES
+        for path in (root / package).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    differing = sorted(
+        name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+    )
+    if differing:
+        more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
+        raise ProjectError(
+            f"{root / differing[0]}{more}: expected what is in {shown(wheel)}, found another; "
+            f"{ADVICE}"
+        )
+
+
+def _wheel() -> Path:
+    folder = current().root / "vendor"
+    found = sorted(folder.glob("fednkit-*.whl"))
+    if len(found) != 1:
+        raise ProjectError(f"{shown(folder)}: expected one fednkit-*.whl, found {len(found)}")
+    return found[0]

@@ -1,0 +1,186 @@
+"""Train over a real FEDn network on this machine: controller, combiner and a client per site.
+
+Every client is FEDn's own, in a process and a folder of its own. It downloads the compute
+package from the controller, unpacks it and runs its entry points on its site's data.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+from fedn import APIClient
+
+from ..controller.upload import send
+from ..data import seed
+from ..data.sites import make_sample
+from ..package import archive
+from ..project.config import current
+from ..project.console import console, say
+from ..project.errors import ProjectError
+from ..project.paths import by_number, shown
+from ..project.processes import ONE_THREAD, Process, Processes, wait_until
+from ..runs.run import new_folder
+from ..sessions import resume
+from ..sessions.budget import Spending
+from ..sessions.display import show_round
+from ..sessions.following import follow
+from ..sessions.resume import note, save
+from ..sessions.round_options import add_round_options, check_round_options
+from ..sessions.rounds import Round
+from ..sessions.session import begin, finish, finish_privacy
+from . import _fedn_client
+from .server import LOOPBACK
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fednkit network`."""
+    parser.add_argument(
+        "--sites", type=int, metavar="N", help="how many of data/site-* (default: all)"
+    )
+    add_round_options(parser)
+    resume.add_option(parser)
+    parser.add_argument("--seed", type=int, default=0, help="of the seed model, if there is none")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the rounds; print them as they come, then a table; save the model and the metrics."""
+    options, results = resume.before(options)
+    check_round_options(options)
+    sites = find_sites(options.sites)
+    check_round_options(options, len(sites))
+    archive.build(current().archive)
+    if not current().seed.exists():
+        seed.make(options.seed)
+    folder = new_folder("network")
+    lost: dict[str, str] = {}
+    try:
+        with Processes() as processes:
+            train(processes, sites, folder, options, results, lost)
+    finally:
+        finish(folder, results, len(sites))
+    failed = [result.number for result in results if not result.finished]
+    if failed or lost:
+        raise ProjectError(
+            f"{len(results) - len(failed)} of {options.rounds} rounds and "
+            f"{len(sites) - len(lost)} of {len(sites)} sites came through; see {shown(folder)}"
+        )
+
+
+def train(
+    processes: Processes,
+    sites: list[Path],
+    folder: Path,
+    options: argparse.Namespace,
+    results: list[Round],
+    lost: dict[str, str],
+) -> None:
+    """Bring the network up and run the rounds.
+
+    Adds to `results` as rounds end, and to `lost` the cause of each site that dies on the way.
+    """
+    server, api = start_server(processes, folder)
+    send(api, resume.model(options))
+    clients = start_clients(processes, sites, folder, api)
+    session = begin(api, options, model=None, sites=1, done=len(results))
+    record = {
+        "archive_sha256": hashlib.sha256(current().archive.read_bytes()).hexdigest(),
+        "options": resume.plain(options),
+    }
+
+    spent = Spending(say)
+
+    def living() -> set[str]:
+        report_deaths(clients, lost)
+        if len(lost) == len(clients):
+            raise ProjectError("no site is left to train")
+        return set(clients) - set(lost)
+
+    def keep(result: Round) -> None:
+        save(folder, api, [*results, result], record)
+
+    done = len(results)
+    try:
+        with console.status(f"round {done + 1} of {options.rounds}") as status:
+            for result in follow(api, session, options.round_timeout, living, say, keep, done):
+                if spent.over(result, record):
+                    break
+                results.append(result)
+                note(folder, results, record)
+                show_round(result, len(sites))
+                status.update(f"round {len(results) + 1} of {options.rounds}")
+        finish_privacy(folder, results, record, spent)
+    except OSError:
+        # A request that got no answer says less than the server's own end.
+        if server.running():
+            raise
+        raise ProjectError(
+            f"FEDn's server ended: {server.cause_of_death()}{resume.advice('network', folder)}"
+        ) from None
+
+
+def find_sites(wanted: int | None) -> list[Path]:
+    """Return the sites' data folders; make sample data when there are none at all."""
+    if wanted is not None and wanted < 1:
+        raise ProjectError(f"--sites: expected 1 or more, found {wanted}")
+    if not any(current().data.glob("site-*")):
+        print(f"no site data under {shown(current().data)}: making sample data")
+        make_sample(wanted or 2)
+    found = sorted(current().data.glob("site-*"), key=lambda path: by_number(path.name))
+    if wanted and wanted > len(found):
+        raise ProjectError(
+            f"expected {wanted} sites, found {len(found)} under {shown(current().data)}; "
+            f"make them: fednkit sites --sites {wanted}"
+        )
+    return found[:wanted]
+
+
+def start_server(processes: Processes, folder: Path) -> tuple[Process, APIClient]:
+    """Start FEDn's controller and combiner and return a client of their API."""
+    ready = folder / "server" / "ready.json"
+    command = [sys.executable, "-m", "fednkit.network.server", str(ready)]
+    with console.status("starting FEDn's controller and combiner"):
+        server = processes.start("server", command, folder / "server", {})
+        wait_until(ready.exists, [server], "FEDn's server did not come up")
+    port = json.loads(ready.read_text("utf-8"))["api_port"]
+    say(f"network: http://{LOOPBACK}:{port}, log in {shown(server.log)}")
+    return server, APIClient(LOOPBACK, port)
+
+
+def start_clients(
+    processes: Processes, sites: list[Path], folder: Path, api: APIClient
+) -> dict[str, Process]:
+    """Start one FEDn client per site and wait until all have joined."""
+    programs = Path(sys.executable).parent
+    clients = {}
+    for site in sites:
+        command = [sys.executable, str(Path(_fedn_client.__file__))]
+        command += ["client", "start", "--name", site.name]
+        command += ["--api-url", f"http://{LOOPBACK}", "--api-port", str(api.port)]
+        environment = ONE_THREAD | {
+            "FEDN_DATA_PATH": str(site),
+            # The package's commands start `python`: the one that runs this.
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        }
+        clients[site.name] = processes.start("client", command, folder / site.name, environment)
+
+    def all_joined() -> bool:
+        online = [c for c in api.get_clients().get("result", []) if c["status"] == "online"]
+        return len(online) == len(sites)
+
+    with console.status(f"waiting for {len(sites)} sites to join"):
+        wait_until(all_joined, list(clients.values()), "the sites did not join")
+    say(f"sites: {', '.join(clients)}, logs in {shown(folder / 'site-*' / 'client.log')}")
+    return clients
+
+
+def report_deaths(clients: dict[str, Process], lost: dict[str, str]) -> None:
+    """Say which sites' clients have ended since the last look, and why; add them to `lost`."""
+    for name, client in clients.items():
+        if name not in lost and not client.running():
+            lost[name] = client.cause_of_death()
+            say(f"{name} died, {lost[name]}; its log is {shown(client.log)}")
+            if len(lost) < len(clients):
+                say("FEDn waits for it until the round's timeout, then goes on without it")

@@ -1,0 +1,125 @@
+"""A FEDn network for trials between machines: what others set up with a database and a store.
+
+The controller and the combiner are FEDn's own and run until they are stopped; everything that
+they hold is in memory. When FEDN_JWT_SECRET_KEY is set, both demand tokens.
+"""
+
+import argparse
+import errno
+import json
+import os
+import socket
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict
+
+from ..controller.tokens import SECRET, secret_of
+from ..project.console import console
+from ..project.errors import ProjectError
+from ..project.paths import shown
+from ..project.processes import Processes, wait_until
+from ..runs.run import new_folder
+from .server import LOOPBACK, Setup
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fednkit serve`."""
+    parser.add_argument(
+        "--host",
+        default=LOOPBACK,
+        help=f"the one address of this machine to listen on (default {LOOPBACK}: no other "
+        "machine can join)",
+    )
+    parser.add_argument(
+        "--port", type=int, default=8092, help="of the controller; 0: a free one (default 8092)"
+    )
+    parser.add_argument(
+        "--combiner-port",
+        type=int,
+        default=12080,
+        help="of the combiner; 0: a free one (default 12080)",
+    )
+    parser.add_argument(
+        "--fqdn",
+        metavar="NAME",
+        help="the TLS proxy on whose port 443 sites reach the combiner, as in deploy/nginx.conf",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Serve until Ctrl-C."""
+    tokens = SECRET in os.environ
+    if tokens:
+        secret_of(SECRET)
+    if tokens and not options.fqdn:
+        raise ProjectError(
+            f"{SECRET} is set, but FEDn's clients send a token to port 443 of a TLS proxy only; "
+            "name it with --fqdn, or unset the variable"
+        )
+    check_ports(options.host, {"--port": options.port, "--combiner-port": options.combiner_port})
+    setup = Setup(options.host, options.port, options.combiner_port, options.fqdn, tokens)
+    try:
+        serve(setup)
+    except KeyboardInterrupt:
+        # How a trial ends, and no failure.
+        print("stopped")
+
+
+def serve(setup: Setup) -> None:
+    """Start the server, say where it is, and wait for its end, which is a failure."""
+    folder = new_folder("serve")
+    ready = folder / "ready.json"
+    command = [
+        sys.executable,
+        "-m",
+        "fednkit.network.server",
+        str(ready),
+        json.dumps(asdict(setup)),
+    ]
+    with Processes() as processes:
+        with console.status("starting FEDn's controller and combiner"):
+            server = processes.start("server", command, folder, {})
+            wait_until(ready.exists, [server], "FEDn's server did not come up")
+        ports = json.loads(ready.read_text("utf-8"))
+        lines = [
+            f"controller: http://{setup.host}:{ports['api_port']}",
+            f"combiner: {setup.host}:{ports['combiner_port']}"
+            + (f", for sites {setup.fqdn}:443" if setup.fqdn else ""),
+            f"log: {shown(server.log)}",
+        ]
+        if setup.tokens:
+            lines.append("both demand tokens: fednkit token --help")
+        elif setup.host != LOOPBACK:
+            lines.append(f"no tokens: whoever reaches {setup.host} can use it")
+        lines.append("models, packages and sites are forgotten at the end, which is Ctrl-C")
+        print("\n".join(lines), flush=True)
+        server.child.wait()
+        raise ProjectError(f"{shown(server.log)}: FEDn's server ended: {server.cause_of_death()}")
+
+
+def check_ports(host: str, ports: dict[str, int]) -> None:
+    """Raise `ProjectError` unless the ports of the options are free at the address `host`."""
+    with ExitStack() as probes:
+        for option, port in ports.items():
+            probe = probes.enter_context(socket.socket())
+            # Those that a server has just left may be taken again.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+                # Until all are checked, so that two of one number are found out.
+                probe.listen()
+                found = probe.getsockname()[0]
+            except OverflowError:
+                raise ProjectError(f"{option}: expected 0 to 65535, found {port}") from None
+            except OSError as error:
+                raise ProjectError(_why(error, host, option, port)) from None
+            if found == "0.0.0.0":  # noqa: S104, refused
+                raise ProjectError("--host: expected one address, which sites are told; found all")
+
+
+def _why(error: OSError, host: str, option: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is in use; choose another one with {option}"
+    if error.errno == errno.EACCES:
+        return f"port {port} of {host} is not open to this user; choose one above 1023: {option}"
+    return f"--host: expected an IPv4 address of this machine, or its name, found '{host}'"

@@ -1,0 +1,79 @@
+"""Find keys, tokens and passwords in files that are about to leave.
+
+The forms are those that the services document, as far as a prefix or a frame tells them from other
+text. Secrets without such a form are found by their name and their randomness. This catches
+accidents and proves nothing: anyone who wants to hide a secret can.
+"""
+
+import math
+import re
+from collections import Counter
+
+# What is found, in words, by its form. A form begins with a fixed text where that can be had,
+# because a search for that is fast.
+FORMS = {
+    "a private key": (
+        rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"  # RFC 7468, OpenSSH, OpenPGP
+        rb"|PuTTY-User-Key-File-\d"
+        rb"|AGE-SECRET-KEY-1[0-9A-Z]{58}"
+        # minisign's, as signing.py writes it: 158 bytes that begin with "Ed", 0, 0, "B2".
+        rb"|RWQAAEIy[0-9A-Za-z+/]{200}"
+    ),
+    "an AWS access key": rb"\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b",
+    "a Google API key or token": rb"\bAIza[\w-]{35}\b|\bya29\.[\w-]{20,}|\bGOCSPX-[\w-]{28}\b",
+    "an Azure key": (
+        rb"(?:AccountKey|SharedAccessKey)=[0-9A-Za-z+/]{42,86}={1,2}"
+        rb"|\b[\w~.-]{3}8Q~[\w~.-]{34}"  # a client secret of Entra ID
+    ),
+    "a GitHub token": rb"\bgh[pousr]_[0-9A-Za-z]{36}|\bgithub_pat_\w{60,}",
+    "a GitLab token": rb"\bgl(?:pat|dt|rt|ptt|cbt)-[\w-]{20,}",
+    "a Slack token": rb"\bxox[abeoprs]-[0-9A-Za-z-]{20,}|hooks\.slack\.com/services/T\w+/B\w+/\w+",
+    "a Hugging Face token": rb"\bhf_[0-9A-Za-z]{34,}",
+    "a token of a package index": rb"\bpypi-AgE[\w-]{50,}|\bnpm_[0-9A-Za-z]{36}\b",
+    "a key of a service": (
+        rb"\b[sr]k_live_[0-9A-Za-z]{20,}"  # Stripe
+        rb"|\bsk-(?:proj-|ant-[a-z0-9]+-)?[\w-]{40,}"  # OpenAI, Anthropic
+        rb"|\bSG\.[\w-]{22}\.[\w-]{43}"  # SendGrid
+        rb"|\bdop_v1_[0-9a-f]{64}|\bdckr_pat_[\w-]{20,}"
+    ),
+    # RFC 7519, as FEDn's: header and claims are JSON, which begins with {".
+    "a JSON web token": rb"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",
+    # RFC 3986, section 3.2.1. Neither $NAME and <name>, which stand for one, nor what manuals say.
+    "a password in an address": (
+        rb"\b[a-z][a-z0-9+.-]{2,20}://[^\s/:@'\"<>$%{\[]+:"
+        rb"(?!(?i:pass|pwd|pw|secret|tiger|token|key|xxx|\*|\.\.|p%40ss))[^\s/:@'\"<>$%{\[]{4,}@"
+    ),
+}
+PATTERNS = {what: re.compile(form) for what, form in FORMS.items()}
+# password = "...", api_key: ..., SECRET_TOKEN=...; the value in quotes, or alone on its line.
+ASSIGNMENT = re.compile(
+    rb"(?i)(?:pass(?:word|wd|phrase)|secret|token|api_?key|access_?key|private_?key|credentials?)"
+    rb"[\w-]{0,20}['\"]?\s{0,4}(?::=|=>|[:=])\s{0,4}"
+    rb"(?:'([^'\n]{12,200})'|\"([^\"\n]{12,200})\"|([0-9A-Za-z+/=_~-]{16,200})\s*(?:#.*)?(?:\n|\r|$))"
+)
+# Bits a character. Words and names of variables have less, or no digits; random text of 16
+# characters has 3.5 and more, and random hexadecimal digits nearly 4.
+MIN_BITS_A_CHARACTER = 3.2
+
+
+def find(content: bytes) -> str | None:
+    """Return what a file's content seems to give away, in words, or None."""
+    for what, pattern in PATTERNS.items():
+        if pattern.search(content):
+            return what
+    for match in ASSIGNMENT.finditer(content):
+        if looks_random(next(group for group in match.groups() if group)):
+            return "a password or a token"
+    return None
+
+
+def looks_random(value: bytes) -> bool:
+    """Tell whether a value looks drawn rather than written: letters and digits without order."""
+    if re.search(rb"[\s<>${}()]", value) or len(re.findall(rb"\d", value)) < 2:
+        # Prose, a name that stands for the value, an expression.
+        return False
+    if not re.search(rb"[A-Za-z]", value):
+        return False
+    counts = Counter(value).values()
+    entropy = -sum(count / len(value) * math.log2(count / len(value)) for count in counts)
+    return entropy >= MIN_BITS_A_CHARACTER

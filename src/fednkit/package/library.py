@@ -1,0 +1,102 @@
+"""The model library of the project, as the package ships it."""
+
+import importlib
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from fednsite.data.examples import Array
+from fednsite.interfaces import Classifier, Data, Metrics, new_classifier
+from fednsite.settings import BaseSettings
+from fednsite.step import Step
+
+from ..project.config import current
+from ..project.errors import ProjectError
+from .archive import library_sources, package_files
+
+__all__ = ["ModelLibrary", "check_library", "load_library", "model_library"]
+
+
+@dataclass(frozen=True)
+class ModelLibrary:
+    """What the package consists of, imported from the files that ship.
+
+    Attributes:
+        folder: The unpacked package.
+        data: The module `model.data`.
+        evaluate: The function of `model.metrics`: labels and probabilities in, metrics out.
+        settings: The class of `model.settings`.
+        train: The function of `train.py`.
+    """
+
+    folder: Path
+    data: Data
+    evaluate: Callable[[Array, Array], Metrics]
+    settings: type[BaseSettings]
+    train: Callable[[Step], int]
+
+    def new_classifier(self, seed: int = 0) -> Classifier:
+        """Import the framework and return an untrained model."""
+        return new_classifier(self.data, seed)
+
+
+@contextmanager
+def model_library() -> Iterator[ModelLibrary]:
+    """Unpack what the archive holds now, and import the model library from there.
+
+    Raises:
+        PackageError: The contract or the settings of the package are wrong.
+        ProjectError: The package holds what must not be shipped.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for member, content in package_files(current().client).items():
+            path = folder / member
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        try:
+            yield load_library(folder)
+        finally:
+            sys.path.remove(name)
+            # The next one unpacks anew, and what is imported then must come from there.
+            for imported, module in list(sys.modules.items()):
+                if (getattr(module, "__file__", None) or "").startswith(name):
+                    del sys.modules[imported]
+
+
+def load_library(folder: Path) -> ModelLibrary:
+    """Import the model library of an unpacked package, which stays on the import path.
+
+    Raises:
+        ProjectError: The package has another `fednsite` than the one that is imported here.
+    """
+    sys.path.insert(0, str(folder))
+    check_library(folder)
+    return ModelLibrary(
+        folder,
+        cast(Data, importlib.import_module("model.data")),
+        importlib.import_module("model.metrics").evaluate,
+        importlib.import_module("model.settings").Settings,
+        importlib.import_module("train").train,
+    )
+
+
+def check_library(folder: Path) -> None:
+    """Raise `ProjectError` unless the `fednsite` of a package is the one that runs here.
+
+    A process that has imported `fednkit` has its `fednsite` too, whatever the import path says.
+    """
+    shipped = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in (folder / "fednsite").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    if shipped != library_sources():
+        raise ProjectError(
+            f"{folder}: its fednsite is another one than that of the fednkit here; "
+            "run: make package"
+        )

@@ -1,0 +1,215 @@
+"""Sign packages, so that sites run none but the initiator's: fednkit key.
+
+Keys and signatures have minisign's format: `minisign -Vm FILE -p signing.pub` checks them, and
+`minisign -S` makes them. What a site checks is in the room `joining`.
+"""
+
+import argparse
+import base64
+import os
+import secrets
+import tempfile
+from datetime import datetime, timedelta, timezone
+from hashlib import blake2b, sha256
+from pathlib import Path
+
+from ..joining import signature as minisign
+from ..project.config import current
+from ..project.errors import ProjectError
+from ..project.paths import shown
+
+# "Ed25519, not encrypted, checksum by BLAKE2b", and then what a password would be stretched by.
+PLAIN = b"Ed" + b"\0\0" + b"B2" + bytes(32 + 8 + 8)
+TIME = "%Y%m%dT%H%M%SZ"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fednkit key`."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="where the secret key goes (default: a file of its own below ~/.config)",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Make a pair of keys, and say where they are."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    if public_file().exists():
+        raise ProjectError(
+            f"{shown(public_file())} is there already, and sites take packages of no other key; "
+            "for a new one, remove it, and tell every site"
+        )
+    private, number = Ed25519PrivateKey.generate(), secrets.token_bytes(8)
+    form = serialization.Encoding.Raw
+    seed = private.private_bytes(
+        form, serialization.PrivateFormat.Raw, serialization.NoEncryption()
+    )
+    point = private.public_key().public_bytes(form, serialization.PublicFormat.Raw)
+    name = number[::-1].hex().upper()
+    file = (options.out or secret_file(name)).absolute()
+    if file.exists():
+        raise ProjectError(f"{file} is there already; name another file with --out")
+    if current().root in file.resolve().parents:
+        raise ProjectError(f"{file}: expected a file outside of the project, which others get")
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    raw = PLAIN + number + seed + point + bytes(32)
+    write(file, f"untrusted comment: minisign secret key {name}\n{encoded(raw)}\n")
+    public = f"untrusted comment: minisign public key {name}\n{encoded(b'Ed' + number + point)}\n"
+    write(public_file(), public, mode=0o644)
+    print(f"public key: {shown(public_file())}, {public.splitlines()[1]}")
+    print(f"secret key: {file}; keep a copy of it where nobody else gets at it")
+    print("from now on: make package signs, and sites run what is signed, and nothing older")
+
+
+def sign_archive(key: Path | None = None) -> Path | None:
+    """Sign the archive, if the project has a key, and return the signature's path.
+
+    key: the secret key's file, if it is not where `fednkit key` leaves it. A
+    signature that is good already stays, so that the same package keeps its version. Without the
+    secret key, no signature is left that is not of this archive, and none is made.
+    """
+    file = signature_file()
+    if not public_file().exists():
+        if key:
+            raise ProjectError(f"--key: there is no {shown(public_file())}; run: fednkit key")
+        return None
+    public = public_file().read_text("utf-8")
+    content = current().archive.read_bytes()
+    before: dict[str, str] = {}
+    if file.exists():
+        before = comment_of(file.read_text("utf-8"))
+        try:
+            minisign.verify(content, file.read_text("utf-8"), public)
+        except minisign.SignatureError:
+            file.unlink()
+        else:
+            return file
+    number, point = number_and_point(public)
+    secret = key or secret_file(minisign.name_of(number))
+    if not secret.exists():
+        print(f"not signed: the secret key is not in {secret}; another file: --key FILE")
+        return None
+    write(file, signature(content, secret, point, before.get("version", "")), mode=0o644)
+    return file
+
+
+def signature(content: bytes, secret: Path, point: bytes, before: str = "") -> str:
+    """Return the text of a .minisig file for an archive's content.
+
+    secret: the secret key's file. point: the public key that it must belong to, 32 bytes.
+    before: the version that the new one must follow. Raises `ProjectError`.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    raw = minisign.decode(secret.read_text("utf-8").partition("\n")[2].partition("\n")[0])
+    if len(raw) != 158 or not raw.startswith(b"Ed"):
+        raise ProjectError(f"{secret}: expected a secret key of minisign, found something else")
+    if not raw.startswith(PLAIN[:4]):
+        raise ProjectError(
+            f"{secret}: it wants a password; sign by hand: minisign -S -s {secret} -m "
+            f"{current().archive.name} -t '{comment(content, before)}'"
+        )
+    number, seed, own = raw[54:62], raw[62:94], raw[94:126]
+    if own != point:
+        raise ProjectError(f"{secret}: it is not the secret key of {shown(public_file())}")
+    private = Ed25519PrivateKey.from_private_bytes(seed)
+    first = private.sign(blake2b(content).digest())
+    trusted = comment(content, before)
+    second = private.sign(first + trusted.encode())
+    return (
+        f"untrusted comment: signature of {current().archive.name}\n"
+        f"{encoded(minisign.PREHASHED + number + first)}\n"
+        f"{minisign.TRUSTED}{trusted}\n{encoded(second)}\n"
+    )
+
+
+def comment(content: bytes, before: str) -> str:
+    """Return what is signed together with an archive: its project, version and SHA-256.
+
+    The version is the time in UTC, and always later than the one before.
+    """
+    now = datetime.now(timezone.utc).strftime(TIME)
+    if before >= now:
+        now = (datetime.strptime(before, TIME) + timedelta(seconds=1)).strftime(TIME)
+    return f"slug={current().slug} version={now} sha256={sha256(content).hexdigest()}"
+
+
+def comment_of(signature: str) -> dict[str, str]:
+    """Return what a signature's comment says, whether it is good or not; nothing if it cannot."""
+    line = (f"{signature}\n\n\n").split("\n")[2].removeprefix(minisign.TRUSTED)
+    words = dict(word.split("=", 1) for word in line.split() if "=" in word)
+    return words if minisign.VERSION.fullmatch(words.get("version", "")) else {}
+
+
+def signed() -> tuple[str, str] | None:
+    """Return the public key and the signature of the archive; None where nothing is signed.
+
+    Raises `ProjectError` if the project has a key, and the archive no good signature.
+    """
+    if not public_file().exists():
+        return None
+    file, public = signature_file(), public_file().read_text("utf-8")
+    number, point = number_and_point(public)
+    if not file.exists():
+        raise ProjectError(
+            f"{shown(current().archive)} is not signed, as {shown(public_file())} asks for; run: "
+            "make package, where the secret key is"
+        )
+    text = file.read_text("utf-8")
+    try:
+        said = minisign.verify(current().archive.read_bytes(), text, public)
+    except minisign.SignatureError as error:
+        raise ProjectError(f"{shown(file)}: {error}; run: make package") from None
+    if (said.get("slug"), bool(said.get("version"))) != (current().slug, True):
+        expected = comment(current().archive.read_bytes(), "")
+        raise ProjectError(
+            f"{shown(file)}: expected the comment '{expected}', found another; remove it, and run: "
+            "make package"
+        )
+    return encoded(b"Ed" + number + point), text
+
+
+def number_and_point(public: str) -> tuple[bytes, bytes]:
+    """Return the parts of the project's public key. Raises `ProjectError`."""
+    try:
+        return minisign.public_key(public)
+    except minisign.SignatureError as error:
+        raise ProjectError(f"{shown(public_file())}: {error}") from None
+
+
+def public_file() -> Path:
+    """Return where the public key lies, which goes into git."""
+    return current().root / "signing.pub"
+
+
+def signature_file() -> Path:
+    """Return where the archive's signature lies: where the minisign tool looks for it."""
+    return current().archive.with_name(f"{current().archive.name}.minisig")
+
+
+def secret_file(name: str) -> Path:
+    """Return where the secret key of that number lies: outside of the project."""
+    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(home) / current().slug / f"{name}.key"
+
+
+def encoded(content: bytes) -> str:
+    """Return bytes as a line of base64."""
+    return base64.b64encode(content).decode()
+
+
+def write(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write a file with a mode, at no time with another; whole or not there."""
+    # mkstemp makes it with mode 0600.
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).chmod(mode)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

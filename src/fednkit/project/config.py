@@ -1,0 +1,124 @@
+"""The project that the working folder lies in: its record, and where it keeps its things.
+
+The record is the table [tool.fednkit] of `pyproject.toml`. Its values are texts in double quotes,
+on one line each: what TOML and JSON write alike, so that the template's hook can read it on
+Python 3.10, which has no reader of TOML.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from .errors import ProjectError
+
+__all__ = ["Project", "current", "read_project"]
+
+TABLE = "[tool.fednkit]"
+FILE = "pyproject.toml"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A generated project.
+
+    Attributes:
+        root: Its folder.
+        version: Of the library and of the template that it was generated from.
+        task: The sample task that it started from: `fraud` or `mnist`.
+        slug: The name of its archive, and of its image.
+        name: What it is called.
+        description: What the model is for, in one line.
+        author: Who initiates the model.
+        release: Its own version.
+    """
+
+    root: Path
+    version: str
+    task: str
+    slug: str
+    name: str
+    description: str
+    author: str
+    release: str
+
+    @property
+    def client(self) -> Path:
+        """The sources of the compute package."""
+        return self.root / "client"
+
+    @property
+    def archive(self) -> Path:
+        """The compute package: what every site runs."""
+        return self.root / f"{self.slug}.tar.gz"
+
+    @property
+    def seed(self) -> Path:
+        """The seed model, from which the first round starts."""
+        return self.root / "seed.npz"
+
+    @property
+    def data(self) -> Path:
+        """The data of the trial sites."""
+        return self.root / "data"
+
+    @property
+    def runs(self) -> Path:
+        """The results."""
+        return self.root / "runs"
+
+
+def current() -> Project:
+    """Return the project that the working folder lies in.
+
+    Raises:
+        ProjectError: There is none, or its record is incomplete.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if TABLE in _text(folder / FILE):
+            return read_project(folder)
+    raise ProjectError(
+        f"{here}: expected a project in this folder or above it, which has {TABLE} in its {FILE}, "
+        "found none; go into the project's folder"
+    )
+
+
+@lru_cache
+def read_project(root: Path) -> Project:
+    """Return the project in a folder. Raises `ProjectError` for a record that is incomplete."""
+    file = root / FILE
+    record = dict(_entries(file))
+    names = [name for name in Project.__dataclass_fields__ if name != "root"]
+    for name in names:
+        if name not in record:
+            raise ProjectError(f"{file}: expected {name} in {TABLE}, found none")
+    return Project(root, **{name: record[name] for name in names})
+
+
+def _entries(file: Path) -> Iterator[tuple[str, str]]:
+    inside = False
+    for number, line in enumerate(_text(file).splitlines(), start=1):
+        entry = line.strip()
+        if entry.startswith("["):
+            inside = entry.partition("#")[0].rstrip() == TABLE
+        elif inside and entry and not entry.startswith("#"):
+            name, _, value = entry.partition("=")
+            try:
+                text, end = json.JSONDecoder().raw_decode(value.strip())
+            except ValueError:
+                text, end = None, 0
+            rest = value.strip()[end:].strip()
+            if not isinstance(text, str) or (rest and not rest.startswith("#")):
+                raise ProjectError(
+                    f'{file}, line {number}: expected {name.strip()} = "a text", found {entry}'
+                )
+            yield name.strip(), text
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""

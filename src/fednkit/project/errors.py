@@ -1,0 +1,9 @@
+"""The initiator's mistakes."""
+
+from fednsite.errors import PackageError, one_line
+
+__all__ = ["PackageError", "ProjectError", "one_line"]
+
+
+class ProjectError(PackageError):
+    """A mistake that the initiator can fix; the message is one line that says how."""

@@ -1,0 +1,3 @@
+"""The record of a run, and what it shows: a report page, a summary, and words."""
+
+__all__ = ["outcomes", "privacy", "records", "report", "run", "summary"]

@@ -1,0 +1,34 @@
+"""How rounds on a network are printed."""
+
+from rich.table import Table
+
+from ..project.console import console, number, say
+from ..runs import outcomes
+from .rounds import Round
+
+
+def show_round(result: Round, sites: int) -> None:
+    """Print one round as a line, after those about the sites that were not as they should be."""
+    for line in outcomes.warnings(result.outcome, str):
+        say(f"round {result.number}: {line}")
+    if not result.finished:
+        say(f"round {result.number}: failed, {result.cause}")
+        return
+    metrics = "  ".join(f"{name} {number(value)}" for name, value in result.mean().items())
+    # Sites with few held-out examples say how many there are, and no more.
+    metrics = metrics or ("metrics withheld" if any(result.sites.values()) else "no metrics")
+    updates = f"{result.updates} of {sites} sites"
+    say(f"round {result.number}: {updates}  {metrics}  ({result.seconds:.1f} s)")
+
+
+def show_table(results: list[Round], sites: int) -> None:
+    """Print all rounds as a table."""
+    if not results:
+        return
+    names = list(dict.fromkeys(name for result in results for name in result.mean()))
+    table = Table("round", "sites", *(name.replace("_", " ") for name in names), "seconds")
+    for result in results:
+        metrics = [number(result.mean().get(name)) for name in names]
+        updates = f"{result.updates}/{sites}"
+        table.add_row(str(result.number), updates, *metrics, f"{result.seconds:.1f}")
+    console.print(table)

@@ -1,0 +1,127 @@
+"""Follow a session on a FEDn network, round by round."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fedn import APIClient
+
+from ..project.errors import ProjectError
+from .rounds import Round, add_privacy, is_over, round_result, session_rounds, update_senders
+
+__all__ = ["follow"]
+
+POLL_SECONDS = 0.5
+# That FEDn may take beyond a round's timeout.
+GRACE_SECONDS = 60
+# How many times to poll a live site that has not reported yet.
+MAX_POLLS = 10
+
+
+def follow(
+    api: APIClient,
+    session: str,
+    timeout: float,
+    living: Callable[[], set[str]],
+    say: Callable[[str], None],
+    keep: Callable[[Round], None],
+    done: int = 0,
+) -> Iterator[Round]:
+    """Yield each round of a session when it and its validation are complete.
+
+    timeout: of a round, seconds. living: returns the names of the sites that can still answer;
+    it raises when nothing can go on. say: tells the person what is late, and who is missing.
+    keep: is handed a round as soon as it made a model, which its validation may come long after.
+    done: how many rounds came before this session, in the run that it goes on with.
+    Raises `ProjectError` when the session stops moving.
+    """
+    yield from _Follower(api, session, timeout, living, say, keep, done).rounds()
+
+
+class _Follower:
+    """How far following a session has got. Arguments as of `follow`."""
+
+    def __init__(
+        self,
+        api: APIClient,
+        session: str,
+        timeout: float,
+        living: Callable[[], set[str]],
+        say: Callable[[str], None],
+        keep: Callable[[Round], None],
+        done: int,
+    ) -> None:
+        self.api, self.session, self.timeout, self.done = api, session, timeout, done
+        self.living, self.say, self.keep = living, say, keep
+        # Rounds of this session that were yielded; whose end was seen; that were reported late.
+        self.yielded = self.ended = self.late = 0
+        # The last round that was kept, and how often a site was asked for what it has not sent.
+        self.kept = self.polls = 0
+        # Since when nothing has moved, and which sites could answer then.
+        self.since, self.asked = time.monotonic(), living()
+
+    def rounds(self) -> Iterator[Round]:
+        """Yield each round when it and its validation are complete."""
+        while True:
+            alive = self.living()
+            status = self.api.get_session_status(self.session)
+            rounds = session_rounds(self.api, self.session)
+            while self.yielded < len(rounds) and is_over(rounds[self.yielded]):
+                result = self._complete(rounds, alive)
+                if result is None:
+                    break
+                yield result
+                self.yielded, self.polls = self.yielded + 1, 0
+                self.since, self.asked = time.monotonic(), alive
+            if is_over({"status": status}) and self.yielded == len(rounds):
+                return
+            self._check_time(rounds, alive)
+            time.sleep(POLL_SECONDS)
+
+    def _complete(self, rounds: list[dict[str, Any]], alive: set[str]) -> Round | None:
+        """Return the next round that has ended; None while a site has still to report on it."""
+        entry = rounds[self.yielded]
+        result = round_result(self.api, self.session, entry, number=self.done + self.yielded + 1)
+        senders = update_senders(self.api, self.session, entry)
+        add_privacy(result, senders)
+        if result.finished and not result.used_up and result.number > self.kept:
+            self.keep(result)
+            self.kept = result.number
+        if self.ended <= self.yielded:
+            # Its validation begins now, however long the round took.
+            self.ended, self.since = self.yielded + 1, time.monotonic()
+        waited = time.monotonic() - self.since
+        unvalidated = alive - set(result.sites) if result.finished else set()
+        # A site reports on its update after it, and a round may end in between.
+        unreported = alive - set(result.privacy) if result.used_up else set()
+        superseded = self.yielded + 1 < len(rounds) and is_over(rounds[self.yielded + 1])
+        if unvalidated and not superseded and waited < self.timeout:
+            return None
+        if unreported and self.polls < MAX_POLLS:
+            self.polls += 1
+            return None
+        absent = self.asked - set(senders)
+        fewer = result.updates < len(self.asked)
+        if self.late <= self.yielded and fewer and absent and result.finished:
+            self.say(f"round {result.number} ended without {', '.join(sorted(absent))}")
+        if unvalidated:
+            names = ", ".join(sorted(unvalidated))
+            self.say(f"round {result.number}: no validation from {names}")
+        for site, cause in result.unusable.items():
+            self.say(f"round {result.number}: the validation of {site} is left out: {cause}")
+        return result
+
+    def _check_time(self, rounds: list[dict[str, Any]], alive: set[str]) -> None:
+        """Say once that a round is late; raise `ProjectError` when it does not end at all."""
+        waited = time.monotonic() - self.since
+        number = self.done + self.yielded + 1
+        if waited > self.timeout and self.late <= self.yielded:
+            self.late = self.yielded + 1
+            begun = self.yielded < len(rounds)
+            sent = update_senders(self.api, self.session, rounds[self.yielded]) if begun else {}
+            missing = ", ".join(sorted((self.asked | alive) - set(sent))) or "nobody"
+            self.say(f"round {number} is over its {self.timeout:g} s; still missing: {missing}")
+        if waited > self.timeout + GRACE_SECONDS:
+            raise ProjectError(
+                f"round {number} did not end within {self.timeout:g} s and {GRACE_SECONDS} s more"
+            )

@@ -1,0 +1,241 @@
+"""Rounds on a network that runs elsewhere: fednkit session start|watch|download."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+from fedn import APIClient
+
+from ..aggregation import server_functions
+from ..controller import connection
+from ..controller.connection import HELPER, listed
+from ..controller.upload import active_helper, newest_model
+from ..project.config import current
+from ..project.console import console, say
+from ..project.errors import ProjectError
+from ..project.paths import shown
+from ..runs.run import new_folder
+from . import resume
+from .budget import Spending
+from .display import show_round, show_table
+from .following import follow
+from .resume import download, note, save
+from .round_options import add_round_options, check_round_options
+from .rounds import Round
+
+ACTIONS = {
+    "start": "start rounds, follow them, and save the model of each",
+    "watch": "follow the rounds of a session that runs, from its first",
+    "download": "save a global model",
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fednkit session`."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, summary in ACTIONS.items():
+        action = actions.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
+        connection.add_options(action)
+        if name == "start":
+            add_round_options(action)
+            action.add_argument(
+                "--sites",
+                type=int,
+                default=1,
+                metavar="N",
+                help="start with at least N (default 1)",
+            )
+            action.add_argument("--model", metavar="ID", help="to start from (default: the newest)")
+            resume.add_option(action)
+        if name == "watch":
+            action.add_argument("session", nargs="?", help="its id (default: the newest)")
+        if name == "download":
+            action.add_argument("--model", metavar="ID", help="which one (default: the newest)")
+            action.add_argument(
+                "--out", type=Path, default=Path("model.npz"), help="(default model.npz)"
+            )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what the command says."""
+    token = connection.read_token(options.token_env)
+    if options.action == "start":
+        check_round_options(options)
+        if options.sites < 1:
+            raise ProjectError(f"--sites: expected 1 or more, found {options.sites}")
+    with connection.connected(options.api_url, token) as api:
+        if options.action == "start":
+            start(api, options)
+        elif options.action == "watch":
+            watch(api, options.session or newest_session(api), options)
+        else:
+            model = options.model or newest_model(api)["model_id"]
+            download(api, model, options.out)
+            say(f"{shown(options.out.absolute())}: model {model}")
+
+
+def start(api: APIClient, options: argparse.Namespace) -> None:
+    """Start a session and follow it. Raises `ProjectError` that says what is missing."""
+    options, results = resume.before(options)
+    if options.resume:
+        resume.send(api, options)
+    helper = active_helper(api)
+    if helper is None:
+        raise ProjectError("the controller has no package; run: fednkit upload")
+    if helper != HELPER:
+        raise ProjectError(
+            f"the controller reads models with '{helper}', which spoils float32, and not with "
+            f"'{HELPER}'; run: fednkit upload"
+        )
+    model = options.model or newest_model(api)["model_id"]
+    sites = connection.online_sites(api)
+    if len(sites) < options.sites:
+        names = f" ({', '.join(sites)})" if sites else ""
+        raise ProjectError(
+            f"--sites: expected at least {options.sites} online, found {len(sites)}{names}; invite "
+            "more: fednkit invite"
+        )
+    check_round_options(options, len(sites))
+    say(f"sites online: {', '.join(sites)}")
+    for name in connection.shared_names(api):
+        say(
+            f"warning: two sites are called '{name}'; both take part, but their metrics cannot be "
+            "told apart; invite one of them under another name"
+        )
+    session = begin(api, options, model, options.sites, done=len(results))
+    say(f"session: {session}, from model {model}")
+    watch(api, session, options, results)
+
+
+def begin(
+    api: APIClient, options: argparse.Namespace, model: str | None, sites: int, done: int = 0
+) -> str:
+    """Have the controller start rounds, and return the session's id.
+
+    model: to start from; None means the newest. sites: as few as a round may begin with.
+    done: how many of the rounds there were before.
+    """
+    fedopt = {
+        "serveropt": options.server_optimizer,
+        "learning_rate": options.server_learning_rate,
+    }
+    defence = server_functions.settings(options)
+    answer = api.start_session(
+        name=current().slug,
+        aggregator="fedopt" if defence else options.aggregator,
+        # With a defence, FEDn's own aggregators must not step in for it: see `NO_AGGREGATOR`.
+        aggregator_kwargs=server_functions.NO_AGGREGATOR
+        if defence
+        else fedopt
+        if options.aggregator == "fedopt"
+        else None,
+        server_functions=server_functions.text(defence),
+        model_id=model,
+        rounds=options.rounds - done,
+        round_timeout=options.round_timeout,
+        helper=HELPER,
+        min_clients=sites,
+    )
+    # A session that FEDn made but did not start has an id too.
+    if not str(answer.get("message")).startswith("Session started"):
+        raise ProjectError(f"FEDn did not start the session: {answer.get('message')}")
+    return str(answer["session_id"])
+
+
+def watch(
+    api: APIClient,
+    session: str,
+    options: argparse.Namespace,
+    before: Sequence[Round] = (),
+) -> None:
+    """Print a session's rounds as they come, then a table; save the model and the metrics.
+
+    before: the rounds of the run that it goes on with.
+    """
+    if "session_config" not in (known := api.get_session(session)):
+        raise ProjectError(f"the controller knows no session '{session}'")
+    timeout = float(known["session_config"]["round_timeout"])
+    folder = new_folder("session")
+    record: dict[str, Any] = {"session": session}
+    record["archive_sha256"] = connection.package_checksum(api)
+    if options.action == "start":
+        record["options"] = resume.plain(options)
+    results, done = list(before), len(before)
+    sites = len(connection.online_sites(api))
+    spent = Spending(say)
+
+    def online() -> set[str]:
+        return set(connection.online_sites(api))
+
+    def keep(result: Round) -> None:
+        save(folder, api, [*results, result], record)
+
+    try:
+        with _explained(options, session, folder), console.status("waiting for the next round"):
+            for result in follow(api, session, timeout, online, say, keep, done):
+                if spent.over(result, record):
+                    say("the session's other rounds have nothing more to learn from")
+                    break
+                results.append(result)
+                note(folder, results, record)
+                # More than at the start, where some joined late.
+                sites = max(sites, result.updates)
+                show_round(result, sites)
+            finish_privacy(folder, results, record, spent)
+    finally:
+        finish(folder, results, sites)
+    failed = sum(not result.finished for result in results)
+    if failed or not (len(results) > done or "ended" in record):
+        again = resume.advice("session start", folder, options)
+        raise ProjectError(
+            f"{failed} of {len(results)} rounds failed; see the controller's log{again}"
+        )
+
+
+@contextmanager
+def _explained(options: argparse.Namespace, session: str, folder: Path) -> Iterator[None]:
+    """Explain how to follow the session again when the block is broken off."""
+    again = f"fednkit session watch --api-url {options.api_url} {session}"
+    try:
+        yield
+    except requests.exceptions.ConnectionError:
+        # It may have lost all that it knew, as `serve` does.
+        say(
+            "the controller is gone; where it comes back with what it knew, the session is "
+            f"followed again with: {again}{resume.advice('session start', folder, options)}"
+        )
+        raise
+    except BaseException:
+        say(f"the session goes on by itself; to follow it again: {again}")
+        raise
+
+
+def finish(folder: Path, results: list[Round], sites: int) -> None:
+    """Print all rounds as a table, and where the newest model and the metrics are."""
+    show_table(results, sites)
+    for name in ("model.npz", "metrics.json"):
+        if (folder / name).exists():
+            say(f"{name}: {shown(folder / name)}")
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def finish_privacy(
+    folder: Path, results: list[Round], record: dict[str, Any], spent: Spending
+) -> None:
+    """Say what the sites' updates have told, and keep in metrics.json why a session ended early."""
+    if words := spent.summary():
+        say(words)
+    if "ended" in record and results:
+        note(folder, results, record)
+
+
+def newest_session(api: APIClient) -> str:
+    """Return the id of the session that was made last."""
+    sessions = listed(api.get_sessions(n_max=1))
+    if not sessions:
+        raise ProjectError("the controller has no session; start one: session start")
+    return str(sessions[0]["session_id"])

@@ -1,0 +1,99 @@
+"""What a simulation's worker processes do: train and measure models, for any client in turn.
+
+A worker imports the model library once, from the unpacked archive, and maps the clients' examples
+from files that all workers share. Nothing but the compiled model stays between two calls. Training
+is the package's own: the function of its `train.py`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fednsite.data.examples import Examples, Part
+from fednsite.errors import PackageError
+from fednsite.execution import train_update
+from fednsite.interfaces import Metrics
+from fednsite.step import Step
+
+from ..package.library import load_library
+from ..runs.run import Weights
+from ._clients import Clients
+
+
+class Worker:
+    """One process's model library, model and view of the clients.
+
+    Args:
+        package: The folder of the unpacked archive.
+        store: The folder of the clients' arrays.
+    """
+
+    def __init__(self, package: str, store: str) -> None:
+        self.library = load_library(Path(package))
+        self.clients = Clients.load(Path(store))
+        self.classifier = self.library.new_classifier()
+        self.held_out = self.clients.rows(held_out=True)
+
+    def ready(self) -> None:
+        """Do nothing; a worker that can has loaded the model library."""
+
+    def train(self, client: int, weights: Weights, sent: dict[str, Any]) -> tuple[Weights, int]:
+        """Do what the package's train.py does; return the update and its number of examples."""
+        return self._train(self.clients.train(client), weights, sent)
+
+    def measure(self, weights: Weights) -> tuple[Metrics, list[Metrics]]:
+        """Measure a model on all held-out examples together, and on each client's."""
+        self.classifier.set_weights(self._as_received(weights))
+        probabilities = self.classifier.predict(self.clients.features[self.held_out])
+        labels = self.clients.labels[self.held_out]
+        sizes = self.clients.bounds[:, 2] - self.clients.bounds[:, 1]
+        spans = np.split(np.arange(len(labels)), np.cumsum(sizes)[:-1])
+        each = [self.library.evaluate(labels[span], probabilities[span]) for span in spans]
+        return self.library.evaluate(labels, probabilities), each
+
+    def alone(
+        self, client: int, weights: Weights, sent: dict[str, Any], rounds: int
+    ) -> tuple[Metrics, Metrics]:
+        """Train a client by itself for as many rounds.
+
+        Returns:
+            The metrics on all held-out examples together, and on the client's own.
+        """
+        for _ in range(rounds):
+            weights, _ = self._train(self.clients.train(client), weights, sent)
+        everywhere, each = self.measure(weights)
+        return everywhere, each[client]
+
+    def central(self, weights: Weights, sent: dict[str, Any], rounds: int) -> list[Metrics]:
+        """Train on all clients' examples together; return the metrics after each round."""
+        rows = self.clients.rows(held_out=False)
+        measured = []
+        for _ in range(rounds):
+            weights, _ = self._train(rows, weights, sent)
+            measured.append(self.measure(weights)[0])
+        return measured
+
+    def _train(
+        self, rows: slice | npt.NDArray[np.int64], weights: Weights, sent: dict[str, Any]
+    ) -> tuple[Weights, int]:
+        examples = Examples(self.clients.features[rows], self.clients.labels[rows])
+
+        def training_examples(part: Part) -> Examples:
+            if part != "train":
+                raise PackageError(f"train.py: a simulation has no examples '{part}' for it")
+            return examples
+
+        step = Step(
+            self.classifier,
+            self._as_received(weights),
+            self.library.settings.override(sent),
+            training_examples,
+        )
+        return train_update(self.library.train, step)
+
+    def _as_received(self, weights: Weights) -> Weights:
+        # As the package reads a model file: FEDn's fedopt makes float64 of everything.
+        like = self.classifier.get_weights()
+        return [w.astype(held.dtype) for w, held in zip(weights, like, strict=True)]

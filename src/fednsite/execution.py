@@ -1,0 +1,177 @@
+"""Run an entry point: read and check what it needs, call it, write whole files or nothing.
+
+`train_update` is the one training flow: the entry points, the resident worker, a simulation and
+the conformance checks all call it with the function of `train.py`.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import weights
+from ._step import Step
+from .data.examples import Array, Examples, Part
+from .data.location import data_path, file_states, metrics_minimum
+from .errors import PackageError
+from .files import atomic_write, dump_json, read_json_object, sidecar
+from .interfaces import Classifier, Data, Metrics, new_classifier
+from .privacy.ledger import Ledger, ledger_path
+from .privacy.mechanism import Terms, noised
+
+__all__ = ["Site", "execute", "train_update"]
+
+
+class Site:
+    """The site's data and the model, made when first asked for and kept for the next step."""
+
+    def __init__(self) -> None:
+        self._model: Classifier | None = None
+        self._examples: dict[Part, tuple[object, Examples]] = {}
+
+    def examples(self, part: Part) -> Examples:
+        """Return the site's examples; they are read again when the data changed on disk."""
+        states = file_states(data_path())
+        kept = self._examples.get(part)
+        if kept is None or states is None or kept[0] != states:
+            examples = _data().load(part)
+            # Steps share them, so none may change them.
+            for array in (examples.features, examples.labels):
+                array.setflags(write=False)
+            kept = self._examples[part] = states, examples
+        return kept[1]
+
+    def model(self) -> Classifier:
+        """Return the model, with whatever weights the step before left in it.
+
+        The framework is imported here and not earlier, so that a mistake in the settings or in
+        the data shows before it loads.
+        """
+        if self._model is None:
+            self._model = new_classifier(_data())
+        return self._model
+
+
+def train_update(train: Callable[[Step], int], step: Step) -> tuple[list[Array], int]:
+    """Call the function of `train.py`; return the update and how many examples it stands for.
+
+    Raises:
+        PackageError: The trained model has other shapes or dtypes than the one received, or
+            values that are not finite, or the function did not return a number of examples.
+    """
+    examples = train(step)
+    if type(examples) is not int or examples < 1:
+        raise PackageError(f"train: expected a number of examples, 1 or more, found {examples!r}")
+    update = step.model.get_weights()
+    weights.check(update, like=step.received, where="the trained model")
+    return update, examples
+
+
+def execute(entry_point: Callable[[Step], Any], model_in: str, out: str, site: Site) -> int:
+    """Run an entry point; return its exit code: 1, with a line on stderr, for a person's mistake.
+
+    Args:
+        entry_point: The function `train`, `validate` or `predict`.
+        model_in: The path of the global model.
+        out: The path of the file to write.
+        site: The data and the model, which this step may load.
+    """
+    run = RUNNERS[entry_point.__name__]
+    try:
+        # Finite weights can be so large that training leaves float32. The result is checked when
+        # it is written, so a page of warnings would add nothing.
+        with np.errstate(over="ignore", invalid="ignore"):
+            run(entry_point, Path(model_in), Path(out), site)
+    except (PackageError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _train(train: Callable[[Step], int], model_in: Path, model_out: Path, site: Site) -> None:
+    """Write the update to MODEL_OUT, and what it stands for to MODEL_OUT-metadata.
+
+    Settings that the server sent are in MODEL_IN-metadata. Under differential privacy the metadata
+    also state the terms of the update, and what all updates so far add up to.
+    """
+    sent = sidecar(model_in)
+    settings = _settings(read_json_object(sent) if sent.exists() else {})
+    terms, ledger = Terms.agreed(settings, os.environ), Ledger(ledger_path())
+    step = _step("train", model_in, settings, site)
+    update: Sequence[Array] = step.received
+    metadata: dict[str, Any] = {"num_examples": len(step.examples("train"))}
+    if terms is None or terms.allow(ledger.read()):
+        update, metadata["num_examples"] = train_update(train, step)
+    if terms:
+        # On disk before the update is: see ledger.py.
+        metadata["privacy"] = ledger.charge(terms)
+        if metadata["privacy"]["exhausted"]:
+            # A step that fails would end FEDn's client, and an average needs an example.
+            update, metadata["num_examples"] = step.received, 1
+            print(f"privacy: the budget is used up, the model goes back as it came: {ledger.path}")
+        else:
+            update = noised(step.received, update, terms)
+
+    with atomic_write(model_out) as file, atomic_write(sidecar(model_out)) as described:
+        weights.save(file, update, like=step.received)
+        described.write(dump_json(metadata))
+
+
+def _validate(
+    validate: Callable[[Step], Metrics], model_in: Path, validation_json: Path, site: Site
+) -> None:
+    """Write the metrics on the site's held-out examples as strict JSON.
+
+    There are none where a site has too few of these examples: each would show in the metrics.
+    """
+    minimum = metrics_minimum()
+    step = _step("test", model_in, _settings({}), site)
+    examples = len(step.examples("test"))
+    measured = validate(step) if examples >= minimum else {}
+
+    with atomic_write(validation_json) as file:
+        file.write(dump_json({**measured, "num_examples": examples}))
+
+
+def _predict(
+    predict: Callable[[Step], Array], model_in: Path, predictions_json: Path, site: Site
+) -> None:
+    """Write each example's class probabilities as JSON, in the order of the file."""
+    probabilities = predict(_step("all", model_in, _settings({}), site))
+
+    with atomic_write(predictions_json) as file:
+        file.write(dump_json({"probabilities": np.asarray(probabilities).tolist()}))
+
+
+def _step(part: Part, model_in: Path, settings: Any, site: Site) -> Step:
+    """Return a step on these examples, which are read before the framework loads."""
+    # A step sees its data once, even if it changes on disk meanwhile.
+    examples = cache(site.examples)
+    examples(part)
+    model = site.model()
+    received = weights.load(model_in, like=model.get_weights())
+    return Step(model, received, settings, examples)
+
+
+def _data() -> Data:
+    from model import data
+
+    module: Data = data
+    return module
+
+
+def _settings(sent: dict[str, Any]) -> Any:
+    from model.settings import Settings
+
+    return Settings.override(sent)
+
+
+RUNNERS: dict[str, Callable[..., None]] = {
+    "train": _train,
+    "validate": _validate,
+    "predict": _predict,
+}

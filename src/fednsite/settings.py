@@ -1,0 +1,84 @@
+"""Hyper-parameters of local training: typed defaults, overridden by what the server sends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from math import isfinite
+from typing import Any, TypeVar, cast
+
+from .errors import PackageError
+
+__all__ = ["BaseSettings"]
+
+# The largest whole number that every framework takes.
+MAX_NUMBER = 2**31 - 1
+# They bound nothing that is computed with, and may be as large as a float can be.
+UNBOUNDED = ("noise", "clip", "budget")
+
+SettingsType = TypeVar("SettingsType", bound="BaseSettings")
+
+
+@dataclass(frozen=True)
+class BaseSettings:
+    """What every package has; a model library adds fields of its own, each with a default.
+
+    A field is an int, a float, a bool or a str. A number whose default is above 0 must stay above
+    0; one whose default is 0 may not be negative; one whose default is negative may be any.
+
+    Attributes:
+        seed: Repeats a run exactly. Each training step derives its own seed from it.
+        noise: Differential privacy: the standard deviation of the noise on an update, in units of
+            `clip`. 0 means no noise.
+        clip: The longest change of the weights that a noised update may stand for (L2 norm).
+        budget: The epsilon that a site may spend on all its updates; then it sends no more.
+        delta: The probability with which that epsilon does not hold.
+    """
+
+    seed: int = 0
+    noise: float = 0.0
+    clip: float = 1.0
+    budget: float = 8.0
+    delta: float = 1e-5
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            # The seed may be any number.
+            if field.name != "seed" and type(field.default) in (int, float):
+                _check_range(field.name, getattr(self, field.name), cast(float, field.default))
+        if not self.delta < 1:
+            raise PackageError(f"setting 'delta': expected below 1, found {self.delta!r}")
+
+    @classmethod
+    def override(cls: type[SettingsType], sent: Mapping[str, Any]) -> SettingsType:
+        """Return the defaults with the settings `sent` by the server put over them.
+
+        Raises:
+            PackageError: A setting is unknown, or of another type, or out of range; it is named.
+        """
+        kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(cls)}
+        accepted: dict[str, Any] = {}
+        for name, value in sent.items():
+            if name not in kinds:
+                raise PackageError(
+                    f"setting '{name}' is unknown; expected one of {', '.join(kinds)}"
+                )
+            if kinds[name] is float and type(value) is int:
+                # A larger one might exceed every float; the range check rejects it anyway.
+                value = float(max(-1, min(value, MAX_NUMBER + 1)))
+            if type(value) is not kinds[name]:
+                plain = isinstance(value, str | int | float | None)
+                found = repr(value) if plain else type(value).__name__
+                raise PackageError(
+                    f"setting '{name}': expected {kinds[name].__name__}, found {found}"
+                )
+            accepted[name] = value
+        return cls(**accepted)
+
+
+def _check_range(name: str, value: float, default: float) -> None:
+    """Raise `PackageError` unless a number is in the range that its default implies."""
+    if default > 0 and not value > 0:
+        raise PackageError(f"setting '{name}': expected a number above 0, found {value!r}")
+    if (default == 0 and not value >= 0) or (name == "noise" and not isfinite(value)):
+        raise PackageError(f"setting '{name}': expected 0 or more, found {value!r}")
+    if name not in UNBOUNDED and not abs(value) <= MAX_NUMBER:
+        raise PackageError(f"setting '{name}': expected a number up to {MAX_NUMBER:,}")
