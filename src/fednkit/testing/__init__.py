@@ -1,0 +1,14 @@
+"""The conformance suite: checks of an owner's model, data and package, for a project's own tests.
+
+    @parametrize_with_checks(classifier_checks(Classifier), opt_outs={"name_of_a_check": "reason"})
+    def test_classifier(check):
+        check()
+
+A check that is new in a release warns for one minor version before it fails.
+"""
+
+from ._check import Check, parametrize_with_checks
+from ._classifier import classifier_checks
+from ._package import package_checks
+
+__all__ = ["Check", "classifier_checks", "package_checks", "parametrize_with_checks"]

@@ -1,0 +1,142 @@
+"""The resident worker: whatever it did before, a step gives what it gives alone."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fedn.utils.helpers.helpers import get_helper
+
+from fednsite.interfaces import new_classifier
+
+from ._check import expect
+from ._entry_points import data_module
+from ._site import Machine, machine, site_folders
+
+START_UP_SECONDS = 60
+Result = dict[str, str | bytes]
+
+
+class Client:
+    """Plays the part of FEDn's client, with a package that it has started up."""
+
+    def __init__(self, site: Machine) -> None:
+        self.site, self.models = site, site.folder / "models"
+        self.data = site.folder / "data"
+        shutil.copytree(site_folders()[0], self.data)
+        self._write_models()
+        self._python("-m", "fednsite.worker")
+        self.wait_for_worker([])
+        self.started = self.sockets()
+
+    def _write_models(self) -> None:
+        """Write two good models with their settings, one with wrong settings, and a foreign one."""
+        self.models.mkdir()
+        helper = get_helper("numpyhelper")
+        sent: dict[str, dict[str, object]] = {"one": {}, "two": {"seed": 5}, "wrong": {"seed": "x"}}
+        for seed, (name, settings) in enumerate(sent.items()):
+            weights = new_classifier(data_module(), seed).get_weights()
+            helper.save(weights, str(self.models / f"{name}.npz"))
+            (self.models / f"{name}.npz-metadata").write_text(json.dumps(settings), "utf-8")
+        helper.save([np.zeros(3, dtype=np.float32)], str(self.models / "foreign.npz"))
+
+    def sockets(self) -> list[int]:
+        """Return what tells one worker from another."""
+        found = self.site.package.glob(".worker/*-*")
+        return [path.stat().st_ino for path in found if path.is_socket()]
+
+    def wait_for_worker(self, before: list[int]) -> None:
+        """Wait until there is one worker, and not that of before."""
+        deadline = time.monotonic() + START_UP_SECONDS
+        while len(now := self.sockets()) != 1 or now == before:
+            expect(time.monotonic() < deadline, "expected a resident worker, found none")
+            time.sleep(0.01)
+
+    def step(self, name: str, model: str, **environment: str) -> Result:
+        """Do a step; return its exit code, what it printed and what it wrote."""
+        out = self.models / "out"
+        done = self._python(f"{name}.py", self.models / model, out, **environment)
+        result: Result = {"exit": str(done[0]), "out": done[1], "err": done[2]}
+        for file in (out, self.models / "out-metadata"):
+            if file.exists():
+                result[file.name] = file.read_bytes()
+                file.unlink()
+        return result
+
+    def alone(self, name: str, model: str) -> Result:
+        """Do a step without the worker."""
+        return self.step(name, model, RESIDENT_WORKER="off")
+
+    def _python(self, *command: str | Path, **environment: str) -> tuple[int, str, str]:
+        done = self.site.run(*command, FEDN_DATA_PATH=str(self.data), **environment)
+        return done.returncode, done.stdout, done.stderr
+
+
+@contextmanager
+def client() -> Iterator[Client]:
+    """Yield a client whose worker is up; it ends when its package is gone."""
+    if os.name != "posix":
+        pytest.skip("needs Unix sockets")
+    with machine() as site:
+        yield Client(site)
+
+
+def steps_in_any_order_give_what_they_give_alone() -> None:
+    with client() as one:
+        kinds = [
+            *((step, f"{model}.npz") for step in ("train", "validate") for model in ("one", "two")),
+            ("predict", "one.npz"),
+            ("train", "wrong.npz"),
+            ("train", "foreign.npz"),
+        ]
+        alone = {kind: one.alone(*kind) for kind in kinds}
+        codes = [alone[kind]["exit"] for kind in kinds]
+        expect(codes == [*"0000011"], f"expected five good steps and two refused, found {alone}")
+        for number in np.random.default_rng(0).permutation(3 * len(kinds)):
+            kind = kinds[number % len(kinds)]
+            expect(
+                one.step(*kind) == alone[kind],
+                f"{kind[0]}.py: expected what a process of its own gives, bit for bit, found "
+                "another result after other steps; keep no state from step to step",
+            )
+        expect(one.sockets() == one.started, "expected one worker for all steps")
+
+
+def data_that_changed_on_disk_is_read_again() -> None:
+    with client() as one:
+        before = one.step("train", "one.npz")
+        (own,) = one.data.iterdir()
+        (other,) = site_folders()[1].iterdir()
+        shutil.copy(other, own)
+        after = one.step("train", "one.npz")
+        expect(after["exit"] == "0" and after != before, "expected the new data to be trained on")
+        expect(after == one.alone("train", "one.npz"), "expected what a step alone gives")
+
+
+def updates_with_noise_are_counted_whoever_does_the_step() -> None:
+    with client() as one:
+        own = {"PRIVACY_NOISE": "2", "PRIVACY_BUDGET": "4"}
+
+        def train() -> tuple[bool, int]:
+            found = one.step("train", "one.npz", **own).get("out-metadata", b"{}")
+            privacy = json.loads(found)["privacy"]
+            return privacy["exhausted"], privacy["updates"]
+
+        # The worker knows nothing of these terms: the step works alone, and starts one that does.
+        expect(train() == (False, 1), "expected the first noised update to be counted")
+        one.wait_for_worker(one.started)
+        found = [train() for _ in range(3)]
+        expected = [(False, 2), (False, 3), (True, 3)]
+        expect(found == expected, f"expected the ledger to go on as {expected}, found {found}")
+
+
+CHECKS = (
+    steps_in_any_order_give_what_they_give_alone,
+    data_that_changed_on_disk_is_read_again,
+    updates_with_noise_are_counted_whoever_does_the_step,
+)
