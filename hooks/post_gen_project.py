@@ -1,12 +1,17 @@
 """Build the first compute package, and say what to do next."""
 
-import subprocess
 import sys
+from pathlib import Path
 
 SLUG = "{{ cookiecutter.project_slug }}"
 
-# -B leaves no cache folders behind in the fresh project.
-subprocess.run([sys.executable, "-B", "-m", "federation", "package"], check=True)
+# Straight from the wheel, on the standard library alone: nothing is installed yet.
+(WHEEL,) = Path("vendor").glob("fednkit-*.whl")
+sys.path.insert(0, str(WHEEL.resolve()))
+
+from fednkit.package.archive import build  # noqa: E402
+
+build(Path.cwd() / f"{SLUG}.tar.gz")
 
 print(f"\nYour project is in {SLUG}/. Next:\n")
 for command, purpose in (

@@ -29,13 +29,15 @@ def services(folder: Path, **variables: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def make_secrets(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the project's tool that makes them, on the standard library alone."""
-    code = f"import sys, runpy; sys.path.insert(0, {str(folder)!r}); "
-    code += f"sys.argv[1:] = {['secrets', *options]!r}; "
-    code += "runpy.run_module('federation', run_name='__main__')"
-    command = [sys.executable, "-I", "-S", "-B", "-c", code]
+def fednkit(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the library in a project."""
+    command = [sys.executable, "-B", "-m", "fednkit", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def make_secrets(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Make the passwords that compose.yaml asks for."""
+    return fednkit(folder, "secrets", *options)
 
 
 def secrets_of(folder: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A FEDn controller that runs elsewhere: in a network namespace of its own on this machine.
 
     with Elsewhere() as there:
-        there.serve(project, "--host", there.address)   # python -m federation serve
+        there.serve(project, "--host", there.address)   # fednkit serve
         ...                                             # join http://{there.address}:8092 from here
 
 The namespace has a network stack of its own: its loopback interface, ports and addresses are none
@@ -89,9 +89,9 @@ class Elsewhere:
     def serve(
         self, project: Installed, *arguments: str, **environment: str
     ) -> subprocess.Popen[str]:
-        """Run the project's `python -m federation serve` there; return when it is ready."""
+        """Run the project's `fednkit serve` there; return when it is ready."""
         process = self.start(
-            [project.python, "-u", "-m", "federation", "serve", *arguments],
+            project.program("serve", *arguments),
             cwd=project.folder,
             env=os.environ | environment,
         )

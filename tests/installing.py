@@ -1,52 +1,93 @@
 """Generated projects that are set up for real, and what their users do with them."""
 
+import fcntl
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from baking import ROOT
+import pytest
+from baking import FRAMEWORKS, ROOT, bake
 
-# Kept between runs, where they are renewed only when the requirements change.
+# Kept between runs, where they are renewed only when what a project installs changes.
 VENVS = ROOT / "build" / "venvs"
+# In an environment: the SHA-256 of what was installed into it.
+MARKER = "installed.sha256"
+# In this task's projects, because its lock holds all that those of the other tasks hold.
+LARGEST_TASK = "fraud"
+# Every framework; only NumPy's tests run in `make test`.
+SLOW_BUT_NUMPY = [
+    pytest.param(name, marks=[] if name == "numpy" else pytest.mark.slow) for name in FRAMEWORKS
+]
 
 
 class Installed:
-    """A generated project of one's own, whose environment is set up."""
+    """A generated project of one's own, whose environment is set up.
 
-    def __init__(self, folder: Path, framework: str) -> None:
+    Args:
+        folder: The project.
+        environment: A framework, whose projects share an environment, or a name of one's own for a
+            project that installs something else.
+    """
+
+    def __init__(self, folder: Path, environment: str) -> None:
         self.folder = folder
-        self.venv = VENVS / framework
+        self.venv = VENVS / environment
         self.python = self.venv / "bin" / "python"
-        self.make("setup")
+        if environment in FRAMEWORKS:
+            fill_shared(environment)
+            # It is later than the files of this project, so make does not install again.
+            (self.venv / ".ready").touch()
+        else:
+            with locked(environment):
+                make(folder, self.venv, "setup")
 
     def make(self, *verbs: str) -> str:
         """Run make, which must succeed, and return what it printed."""
-        command: list[str | Path] = ["make", "-C", self.folder, *verbs, f"VENV={self.venv}"]
-        return check(subprocess.run([*command, f"PYTHON={sys.executable}"], **CAPTURED))
+        return make(self.folder, self.venv, *verbs)
 
     def shell(self, script: str) -> str:
         """Run a shell script in the project's folder; it must succeed."""
         return check(subprocess.run(["bash", "-c", script], cwd=self.folder, **CAPTURED))
 
-    def federation(self, *arguments: str) -> str:
-        """Run one of the project's tools, which must succeed, and return what it printed."""
+    def program(self, *arguments: str) -> list[str | Path]:
+        """Return the command line of `fednkit`, whose output is not held back."""
+        return [self.python, "-u", self.venv / "bin" / "fednkit", *arguments]
+
+    def fednkit(self, *arguments: str) -> str:
+        """Run a command of fednkit, which must succeed, and return what it printed."""
         return check(self.attempt(*arguments))
 
     def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run one of the project's tools."""
-        command: list[str | Path] = [self.python, "-m", "federation", *arguments]
+        """Run a command of fednkit."""
+        command: list[str | Path] = [self.venv / "bin" / "fednkit", *arguments]
         return subprocess.run(command, cwd=self.folder, **CAPTURED)
 
+    def run_code(self, code: str, *arguments: str | Path) -> str:
+        """Run code with the project's Python, in its folder; it must succeed."""
+        command: list[str | Path] = [self.python, "-c", code, *arguments]
+        return check(subprocess.run(command, cwd=self.folder, **CAPTURED))
+
+    def unpack(self, folder: Path) -> Path:
+        """Unpack the archive, as it is built, into a new folder, and return that."""
+        shutil.unpack_archive(self.folder / f"{self.folder.name}.tar.gz", folder, "gztar")
+        return folder
+
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start one of the project's tools; its output, errors included, can be read by line."""
+        """Start a command of fednkit; its output, errors included, can be read by line."""
         return subprocess.Popen(
-            [self.python, "-u", "-m", "federation", *arguments],
+            self.program(*arguments),
             cwd=self.folder,
             text=True,
             stdout=subprocess.PIPE,
@@ -89,6 +130,14 @@ class Installed:
         printed = check(subprocess.run(command, **CAPTURED))
         return [json.loads(line) for line in printed.splitlines()]
 
+    def validate(self, model: Path, site: str) -> dict[str, float]:
+        """Return what validate.py measures of a model on a trial site's held-out examples."""
+        out = model.with_name(f"{model.name}.validation.json")
+        command = f"cd client && FEDN_DATA_PATH='../data/{site}' '{self.python}' validate.py"
+        self.shell(f"{command} '{model}' '{out}'")
+        metrics: dict[str, float] = json.loads(out.read_text("utf-8"))
+        return metrics
+
     def run_folder(self) -> Path:
         """Return the folder of the newest run."""
         return max((self.folder / "runs").iterdir())
@@ -102,8 +151,7 @@ class Installed:
             "    one[k].dtype == other[k].dtype and np.array_equal(one[k], other[k])"
             " for k in one))\n"
         )
-        command: list[str | Path] = [self.python, "-c", code, one, other]
-        return check(subprocess.run(command, **CAPTURED)).strip() == "True"
+        return self.run_code(code, one, other).strip() == "True"
 
     def processes(self) -> dict[int, str]:
         """Return what still runs of this project, by process id."""
@@ -119,6 +167,64 @@ Metrics = dict[str, float]
 RecordFigure = Callable[[str, Metrics, Metrics], None]
 
 CAPTURED: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
+
+
+@cache
+def fill_shared(framework: str) -> None:
+    """Install what the projects of a framework need into the environment that they share.
+
+    The tests run in several processes. One of them installs, and the others wait for it; none
+    installs again what is there, because others may be using it.
+    """
+    venv = VENVS / framework
+    with locked(framework), tempfile.TemporaryDirectory() as name:
+        project = bake(Path(name) / "out", task=LARGEST_TASK, framework=framework)
+        digest = installed_digest(project)
+        marker = venv / MARKER
+        if not marker.exists() or marker.read_text("utf-8") != digest:
+            marker.unlink(missing_ok=True)
+            make(project, venv, "setup")
+            marker.write_text(digest, "utf-8")
+
+
+def installed_digest(project: Path) -> str:
+    """Return the SHA-256 of what `make setup` installs from: requirements, lock and wheel."""
+    digest = hashlib.sha256()
+    for path in sorted([*project.glob("requirements*"), *project.glob("vendor/*")]):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def locked(environment: str) -> Iterator[None]:
+    """Keep other processes from installing into an environment during the block."""
+    VENVS.mkdir(parents=True, exist_ok=True)
+    with (VENVS / f".{environment}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def make(folder: Path, venv: Path, *verbs: str) -> str:
+    """Run make in a project, with an environment; it must succeed. Return what it printed."""
+    command: list[str | Path] = ["make", "-C", folder, *verbs, f"VENV={venv}"]
+    return check(subprocess.run([*command, f"PYTHON={sys.executable}"], **CAPTURED))
+
+
+def replace_in_wheel(wheel: Path, member: str, old: bytes, new: bytes) -> None:
+    """Change a file in a project's wheel, and the hash by which pip takes the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    assert old in files[member]
+    files[member] = files[member].replace(old, new, 1)
+    before = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    requirements = wheel.with_name("requirements.txt")
+    text = requirements.read_text("utf-8")
+    assert before in text
+    after = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    requirements.write_text(text.replace(before, after), "utf-8")
 
 
 def check(result: subprocess.CompletedProcess[str]) -> str:

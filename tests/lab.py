@@ -1,9 +1,9 @@
 """A federation over four machines, as far as the network goes: an initiator and three sites.
 
     with Lab(project, folder) as lab:
-        lab.serve()                       # python -m federation serve, at the initiator's
+        lab.serve()                       # fednkit serve, at the initiator's
         for site in lab.sites: site.join()          # as JOIN.md says: python join.py
-        lab.start("session", "start", ...)          # one of the project's tools, there too
+        lab.start("session", "start", ...)          # a command of fednkit, there too
         lab.sites[2].cable(delay=0.2, loss=0.05)
 
 Each is in a network namespace of its own, with a cable to the initiator's (wire.py), so nothing
@@ -94,7 +94,7 @@ class Machine:
 
 
 class Command:
-    """One of the project's tools that runs at the initiator's."""
+    """A command of fednkit that runs at the initiator's."""
 
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         self.process, self.log = process, log
@@ -145,7 +145,7 @@ class Site(Machine):
         invitation = self.lab.project.folder / "invitations" / self.invited
         if not invitation.exists():
             options = "--site", self.invited, "--api-url", self.lab.url
-            self.lab.project.federation("invite", *options)
+            self.lab.project.fednkit("invite", *options)
         shutil.copytree(invitation, self.folder)
         self.data = self.folder / "data" / "transactions.csv"
         source = self.lab.project.folder / "data" / f"site-{self.number}" / "transactions.csv"
@@ -201,7 +201,7 @@ class Site(Machine):
         return found[0]
 
 
-CLIENT, WORKER = r"join\.py client start", r"worker\.py \.worker"
+CLIENT, WORKER = r"join\.py client start", r"fednsite\.worker \.worker"
 TRAINING = r"python train\.py"
 
 
@@ -239,10 +239,10 @@ class Lab:
             process.wait()
 
     def start(self, *arguments: str) -> Command:
-        """Start one of the project's tools at the initiator's."""
+        """Start a command of fednkit at the initiator's."""
         self._commands += 1
         log = self.folder / f"command-{self._commands}.log"
-        command: list[str | Path] = [self.project.python, "-u", "-m", "federation", *arguments]
+        command = self.project.program(*arguments)
         return Command(self.initiator.popen(command, self.project.folder, log), log)
 
     def serve(self) -> None:

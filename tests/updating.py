@@ -28,10 +28,18 @@ HEAD = "main"
 EDITS = [
     ("client/model/classifier.py", "64", "48"),
     ("client/model/settings.py", "epochs: int = 3", "epochs: int = 4"),
+    (
+        "client/model/metrics.py",
+        "    return {\n",
+        '    return {\n        "examples": float(len(labels)),\n',
+    ),
     ("client/model/schema.json", '"title": "', '"title": "Ours: '),
 ]
 EDITS_OF_TASK = {
-    "fraud": [("client/model/schema.json", '"maximum": 100000', '"maximum": 250000')],
+    "fraud": [
+        ("client/model/schema.json", '"maximum": 100000', '"maximum": 250000'),
+        ("client/model/data.py", "own: list[Array] = [\n", "own: list[Array] = [\n        OURS,\n"),
+    ],
     "mnist": [],
 }
 # One that the lock holds anyway, so that nothing else is installed.
@@ -125,7 +133,7 @@ def edit(project: Path, task: str) -> None:
     with (project / "requirements.txt").open("a", encoding="utf-8", newline="\n") as file:
         file.write(REQUIREMENT)
     (project / "client" / "model" / "ours.py").write_text('"""Ours."""\n', newline="\n")
-    (project / "deploy" / "nginx.conf").unlink()
+    (project / "SECURITY.md").unlink()
 
 
 def of_the_project(project: Path) -> dict[str, bytes]:

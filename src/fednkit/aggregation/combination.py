@@ -12,6 +12,8 @@ import numpy as np
 from .robust import Weights, clip, combine
 from .updates import is_exhausted, is_finite, rejection
 
+__all__ = ["Arrived", "admit", "combine_round", "defend"]
+
 TOO_LARGE = "the updates' numbers are too large to combine"
 
 # An update and what came with it, by the client's name or number.

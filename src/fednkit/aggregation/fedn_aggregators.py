@@ -10,6 +10,8 @@ from fedn.network.combiner.aggregators.aggregatorbase import get_aggregator
 from fedn.utils.helpers.helpers import get_helper
 from fedn.utils.parameters import Parameters
 
+__all__ = ["Aggregation", "Update", "Updates", "Weights"]
+
 Weights = list[npt.NDArray[Any]]
 
 

@@ -12,6 +12,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+__all__ = [
+    "ROBUST",
+    "Weights",
+    "bad_clients",
+    "clip",
+    "combine",
+    "krum_order",
+    "mean",
+    "median",
+    "needed",
+    "trimmed_mean",
+]
+
 Weights = list[npt.NDArray[Any]]
 
 # The rules that stand against bad clients.

@@ -16,6 +16,8 @@ from typing import Any
 from ..project.errors import ProjectError
 from .robust import ROBUST, bad_clients, needed
 
+__all__ = ["NO_AGGREGATOR", "add_options", "check", "read", "settings", "text"]
+
 # FEDn's own, which run as its plug-ins, and those of robust.py.
 AGGREGATORS = ("fedavg", "fedopt", *ROBUST)
 # In a session with a defence, what FEDn falls back to when the text cannot run: its fedopt takes

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+__all__ = ["Weights", "is_exhausted", "is_finite", "read_metadata", "read_update", "rejection"]
+
 Weights = list[npt.NDArray[Any]]
 
 # Bytes of an array's header in an npz, at the most.

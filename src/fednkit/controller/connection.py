@@ -15,6 +15,18 @@ from fedn import APIClient
 
 from ..project.errors import ProjectError, one_line
 
+__all__ = [
+    "HELPER",
+    "add_options",
+    "checked_url",
+    "connected",
+    "listed",
+    "online_sites",
+    "package_checksum",
+    "read_token",
+    "shared_names",
+]
+
 # The only helper of FEDn that keeps float32.
 HELPER = "numpyhelper"
 # Seconds that the controller may take to answer, or to go on with its answer.

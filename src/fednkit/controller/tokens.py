@@ -10,6 +10,8 @@ import time
 
 from ..project.errors import ProjectError
 
+__all__ = ["SECRET", "add_options", "make_token", "run", "secret_of"]
+
 SECRET = "FEDN_JWT_SECRET_KEY"  # noqa: S105, the name of the variable
 # client: a site. admin: the initiator. FEDn 0.33 asks for a third one, combiner, only where it
 # then answers that this way is obsolete.

@@ -21,6 +21,8 @@ from ..project.paths import shown
 from . import connection
 from .connection import HELPER, listed
 
+__all__ = ["active_helper", "add_options", "newest_model", "run", "send", "unpackable"]
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fednkit upload`."""

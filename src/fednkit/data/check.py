@@ -8,6 +8,8 @@ from fednsite.check import check
 from ..package.library import model_library
 from ..project.console import say
 
+__all__ = ["add_options", "run"]
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fednkit check-data`."""

@@ -8,6 +8,8 @@ import numpy.typing as npt
 
 from ..project.errors import ProjectError
 
+__all__ = ["METHODS", "Rows", "by_value", "dirichlet", "iid", "quantity", "shards", "spread"]
+
 Rows = npt.NDArray[np.int64]
 Random = np.random.Generator
 

@@ -11,6 +11,8 @@ from fednsite.files import write_atomically
 from ..project.paths import shown
 from .kinds import kind
 
+__all__ = ["add_options", "layout", "run"]
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fednkit schema`."""

@@ -14,6 +14,8 @@ from ..project.console import console
 from ..project.errors import PackageError, ProjectError
 from ..project.paths import shown
 
+__all__ = ["add_options", "check", "make", "run"]
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fednkit seed`."""

@@ -13,6 +13,8 @@ from ..project.errors import ProjectError
 from . import _machine as machine
 from ._check import Check, examine
 
+__all__ = ["add_options", "groups", "run"]
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fednkit doctor`."""

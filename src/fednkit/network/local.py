@@ -34,6 +34,16 @@ from ..sessions.session import begin, finish, finish_privacy
 from . import _fedn_client
 from .server import LOOPBACK
 
+__all__ = [
+    "add_options",
+    "find_sites",
+    "report_deaths",
+    "run",
+    "start_clients",
+    "start_server",
+    "train",
+]
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fednkit network`."""

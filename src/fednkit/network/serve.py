@@ -21,6 +21,8 @@ from ..project.processes import Processes, wait_until
 from ..runs.run import new_folder
 from .server import LOOPBACK, Setup
 
+__all__ = ["add_options", "check_ports", "run", "serve"]
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fednkit serve`."""

@@ -9,6 +9,8 @@ import math
 import re
 from collections import Counter
 
+__all__ = ["find", "looks_random"]
+
 # What is found, in words, by its form. A form begins with a fixed text where that can be had,
 # because a search for that is fast.
 FORMS = {

@@ -14,6 +14,8 @@ from typing import NamedTuple
 from ..project.config import current
 from ..project.errors import ProjectError
 
+__all__ = ["Locked", "add_options", "entries", "license_of", "locked", "run", "spdx"]
+
 PIN = re.compile(r"([\w.-]+)(?:\[[\w,-]+\])?==([\w.+!]+)")
 # How packages spell what SPDX (https://spdx.org/licenses) has one name for.
 SPELLINGS = {

@@ -21,6 +21,8 @@ from ..project.errors import ProjectError
 from ..project.paths import shown
 from . import archive, licenses
 
+__all__ = ["add_options", "archive_component", "base_component", "bill", "library_component", "run"]
+
 ARCHIVE_REF, BASE_REF, IMAGE_REF = "archive", "base", "image"
 
 

@@ -18,6 +18,22 @@ from ..project.config import current
 from ..project.errors import ProjectError
 from ..project.paths import shown
 
+__all__ = [
+    "add_options",
+    "comment",
+    "comment_of",
+    "encoded",
+    "number_and_point",
+    "public_file",
+    "run",
+    "secret_file",
+    "sign_archive",
+    "signature",
+    "signature_file",
+    "signed",
+    "write",
+]
+
 # "Ed25519, not encrypted, checksum by BLAKE2b", and then what a password would be stretched by.
 PLAIN = b"Ed" + b"\0\0" + b"B2" + bytes(32 + 8 + 8)
 TIME = "%Y%m%dT%H%M%SZ"

@@ -20,6 +20,20 @@ from .privacy import has_privacy, spending, words
 from .run import Run
 from .summary import headline, judge
 
+__all__ = [
+    "add_options",
+    "answer",
+    "cards",
+    "comparison",
+    "facts",
+    "headlines",
+    "plotly_library",
+    "run",
+    "section",
+    "table",
+    "write_report",
+]
+
 PLACE = re.compile(r"<!-- ([A-Z]+) -->|/\* (PLOTLY) \*/")
 
 

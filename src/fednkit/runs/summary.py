@@ -8,6 +8,8 @@ from rich.table import Table
 from ..project.console import console, number
 from .run import Run, lower_is_better
 
+__all__ = ["Verdict", "headline", "judge", "show_summary", "single_class_words"]
+
 
 @dataclass(frozen=True)
 class Verdict:

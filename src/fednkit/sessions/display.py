@@ -6,6 +6,8 @@ from ..project.console import console, number, say
 from ..runs import outcomes
 from .rounds import Round
 
+__all__ = ["show_round", "show_table"]
+
 
 def show_round(result: Round, sites: int) -> None:
     """Print one round as a line, after those about the sites that were not as they should be."""

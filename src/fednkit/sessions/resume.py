@@ -27,6 +27,8 @@ from ..runs import records
 from .round_options import add_round_options
 from .rounds import Round
 
+__all__ = ["add_option", "advice", "before", "download", "model", "note", "plain", "save", "send"]
+
 # What is asked of a run anew, and not taken from the one that it goes on with; of a session also
 # with how many sites it may begin.
 ANEW = {"command", "action", "api_url", "token_env", "model", "resume"}
@@ -68,7 +70,7 @@ def before(options: argparse.Namespace) -> tuple[argparse.Namespace, list[Round]
         raise ProjectError("--model and --resume: expected one of them, found both")
     try:
         file = run / "metrics.json"
-        if (size := file.stat().st_size) > records.ROUNDS:
+        if (size := file.stat().st_size) > records.MAX_ROUNDS_BYTES:
             raise ValueError(f"{size:,} bytes in metrics.json")
         found = json.loads(file.read_text("utf-8"))
         rounds = [_round(entry) for entry in found["rounds"]]

@@ -5,6 +5,8 @@ import argparse
 from ..aggregation import server_functions
 from ..project.errors import ProjectError
 
+__all__ = ["add_round_options", "check_round_options"]
+
 
 def add_round_options(parser: argparse.ArgumentParser) -> None:
     """Declare how many rounds there are, and how FEDn makes one model of the sites' updates."""

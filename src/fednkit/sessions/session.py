@@ -26,6 +26,8 @@ from .resume import download, note, save
 from .round_options import add_round_options, check_round_options
 from .rounds import Round
 
+__all__ = ["add_options", "begin", "finish", "finish_privacy", "run"]
+
 ACTIONS = {
     "start": "start rounds, follow them, and save the model of each",
     "watch": "follow the rounds of a session that runs, from its first",

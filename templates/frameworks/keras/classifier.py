@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .dataset import Array, Dataset, balanced_weights
+from fednsite.data.examples import Array, Examples, balanced_weights
+
 from .settings import Settings
 
 tf.config.experimental.enable_op_determinism()
@@ -62,8 +63,8 @@ class Classifier:
         """Put the weights in place; they must have the shapes of `get_weights`."""
         self.network.set_weights(weights)
 
-    def fit(self, dataset: Dataset, settings: Settings, seed: int) -> None:
-        """Train on the dataset, starting from the present weights and a fresh optimiser."""
+    def fit(self, examples: Examples, settings: Settings, seed: int) -> None:
+        """Train on the examples, starting from the present weights and a fresh optimiser."""
         keras.utils.set_random_seed(seed)
         for number, generator in enumerate(self.generators):
             generator.assign([(seed + number) % 2**32, 0])
@@ -71,9 +72,9 @@ class Classifier:
             variable.assign(keras.ops.zeros_like(variable))
         self.optimizer.learning_rate = settings.learning_rate
         self.network.fit(
-            dataset.features,
-            dataset.labels,
-            sample_weight=balanced_weights(dataset.labels) if settings.balance_classes else None,
+            examples.features,
+            examples.labels,
+            sample_weight=balanced_weights(examples.labels) if settings.balance_classes else None,
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             verbose=0,

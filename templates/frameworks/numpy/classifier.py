@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from .dataset import Array, Dataset, balanced_weights
+from fednsite.data.examples import Array, Examples, balanced_weights
+
 from .settings import Settings
 
 # This is the place for an architecture of your own.
@@ -36,22 +37,22 @@ class Classifier:
         copies = [array.copy() for array in weights]
         self.layers = list(zip(copies[::2], copies[1::2], strict=True))
 
-    def fit(self, dataset: Dataset, settings: Settings, seed: int) -> None:
-        """Train on the dataset, starting from the present weights and a fresh optimiser."""
+    def fit(self, examples: Examples, settings: Settings, seed: int) -> None:
+        """Train on the examples, starting from the present weights and a fresh optimiser."""
         random = np.random.default_rng(seed)
-        features = dataset.features.reshape(len(dataset), -1)
+        features = examples.features.reshape(len(examples), -1)
         importance = (
-            balanced_weights(dataset.labels)
+            balanced_weights(examples.labels)
             if settings.balance_classes
-            else np.ones(len(dataset), dtype=np.float32)
+            else np.ones(len(examples), dtype=np.float32)
         )
         optimizer = Adam(settings.learning_rate)
         for _ in range(settings.epochs):
-            order = random.permutation(len(dataset))
+            order = random.permutation(len(examples))
             for start in range(0, len(order), settings.batch_size):
                 batch = order[start : start + settings.batch_size]
                 gradients = self._gradients(
-                    features[batch], dataset.labels[batch], importance[batch]
+                    features[batch], examples.labels[batch], importance[batch]
                 )
                 optimizer.step([array for layer in self.layers for array in layer], gradients)
 

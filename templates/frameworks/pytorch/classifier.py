@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from .dataset import Array, Dataset, balanced_weights
+from fednsite.data.examples import Array, Examples, balanced_weights
+
 from .settings import Settings
 
 # Like use_deterministic_algorithms(True), which would take a second: it imports the compiler.
@@ -53,19 +54,19 @@ class Classifier:
         tensors = [torch.tensor(array) for array in weights]
         self.network.load_state_dict(dict(zip(self.network.state_dict(), tensors, strict=True)))
 
-    def fit(self, dataset: Dataset, settings: Settings, seed: int) -> None:
-        """Train on the dataset, starting from the present weights and a fresh optimiser."""
+    def fit(self, examples: Examples, settings: Settings, seed: int) -> None:
+        """Train on the examples, starting from the present weights and a fresh optimiser."""
         torch.manual_seed(seed)
-        features, labels = torch.tensor(dataset.features), torch.tensor(dataset.labels)
-        importance = torch.ones(len(dataset))
+        features, labels = torch.tensor(examples.features), torch.tensor(examples.labels)
+        importance = torch.ones(len(examples))
         if settings.balance_classes:
-            importance = torch.tensor(balanced_weights(dataset.labels))
+            importance = torch.tensor(balanced_weights(examples.labels))
         optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
         # Of nearly equal sizes: BatchNorm fails on a single example that is left over.
-        batches = math.ceil(len(dataset) / settings.batch_size)
+        batches = math.ceil(len(examples) / settings.batch_size)
         self.network.train()
         for _ in range(settings.epochs):
-            for batch in torch.randperm(len(dataset)).tensor_split(batches):
+            for batch in torch.randperm(len(examples)).tensor_split(batches):
                 scores = self.network(features[batch])
                 losses = nn.functional.cross_entropy(scores, labels[batch], reduction="none")
                 optimizer.zero_grad()

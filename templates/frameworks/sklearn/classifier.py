@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from .dataset import Array, Dataset, balanced_weights
+from fednsite.data.examples import Array, Examples, balanced_weights
+
 from .settings import Settings
 
 
@@ -52,17 +53,17 @@ class Classifier:
         self.network.coefs_ = [array.copy() for array in weights[:layers]]
         self.network.intercepts_ = [array.copy() for array in weights[layers:]]
 
-    def fit(self, dataset: Dataset, settings: Settings, seed: int) -> None:
-        """Train on the dataset, starting from the present weights and a fresh optimiser."""
+    def fit(self, examples: Examples, settings: Settings, seed: int) -> None:
+        """Train on the examples, starting from the present weights and a fresh optimiser."""
         weights = self.get_weights()
         self.network = self._untrained(settings, seed)
-        self.network.set_params(batch_size=min(settings.batch_size, len(dataset)))
+        self.network.set_params(batch_size=min(settings.batch_size, len(examples)))
         self.set_weights(weights)
-        features = dataset.features.reshape(len(dataset), -1)
-        sample_weight = balanced_weights(dataset.labels) if settings.balance_classes else None
+        features = examples.features.reshape(len(examples), -1)
+        sample_weight = balanced_weights(examples.labels) if settings.balance_classes else None
         # Each call is one pass over the examples, in mini-batches and in random order.
         for _ in range(settings.epochs):
-            self.network.partial_fit(features, dataset.labels, sample_weight=sample_weight)
+            self.network.partial_fit(features, examples.labels, sample_weight=sample_weight)
 
     def predict(self, features: Array) -> Array:
         """Return class probabilities, float32, shape (examples, num_classes)."""

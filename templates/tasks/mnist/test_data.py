@@ -1,85 +1,44 @@
-"""The site's images: what is read, what is refused, and in which words."""
+"""What the model gets of a site's images. Their own rules are the library's to test."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from fednsite.data.images import Images
+from fednsite.errors import PackageError
 from model import data
-from model.errors import PackageError
-
-SHAPE = data.input_shape()
 
 
-def arrays(**changed: Any) -> dict[str, Any]:
-    """Three training and two test images; an array given as None is left out."""
-    content = {
-        "x_train": np.full((3, *SHAPE), 255, dtype=np.uint8),
-        "y_train": np.array([0, 1, 1], dtype=np.uint8),
-        "x_test": np.zeros((2, *SHAPE), dtype=np.uint8),
-        "y_test": np.array([1, 0], dtype=np.uint8),
-    } | changed
-    return {name: array for name, array in content.items() if array is not None}
-
-
-def npz(folder: Path, content: dict[str, Any]) -> Path:
+def images(folder: Path, labels: list[int]) -> Path:
+    """Write a file of images that keeps the schema, the same ones to train on and to hold out."""
+    field = data.SCHEMA.features[0]
+    shape = (len(labels), *field.shape)
+    x = np.full(shape, field.maximum, field.dtype)
+    y = np.array([data.SCHEMA.label.choices[label] for label in labels])
     path = folder / "site.npz"
-    np.savez(path, **content)
+    arrays = {"x_train": x, "y_train": y, "x_test": x[:2], "y_test": y[:2]}
+    np.savez(path, **arrays)
     return path
 
 
-def test_images_are_scaled_and_the_parts_kept_apart(tmp_path: Path) -> None:
-    path = npz(tmp_path, arrays())
-    train, test, everything = (data.load(part, path) for part in ("train", "test", "all"))
-    assert train.features.dtype == np.float32
-    assert train.features.shape == (3, *SHAPE)
-    assert (train.features == 1).all()
-    assert (test.features == 0).all()
-    assert train.labels.tolist() == [0, 1, 1]
-    assert everything.labels.tolist() == [0, 1, 1, 1, 0]
+def test_every_image_becomes_finite_features_of_one_shape(tmp_path: Path) -> None:
+    examples = data.load("all", images(tmp_path, [0, 1, 1]))
+    assert examples.features.shape == (5, *data.input_shape())
+    assert examples.features.dtype == np.float32
+    assert np.isfinite(examples.features).all()
+    assert examples.labels.tolist() == [0, 1, 1, 0, 1]
 
 
-def test_a_folder_with_one_file_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    npz(tmp_path, arrays())
-    monkeypatch.setenv("FEDN_DATA_PATH", str(tmp_path))
-    assert len(data.load("all")) == 5
+def test_what_is_held_out_is_not_trained_on(tmp_path: Path) -> None:
+    path = images(tmp_path, [0, 1, 1])
+    assert (len(data.load("train", path)), len(data.load("test", path))) == (3, 2)
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (arrays(y_train=None), "expected an array 'y_train', found x_test, x_train, y_test"),
-        (arrays(x_train=np.zeros((3, 8, 8), np.uint8)), "'x_train': expected uint8 of shape"),
-        (arrays(x_train=np.zeros((3, *SHAPE))), "found float64 of shape"),
-        (arrays(x_train=np.zeros((0, *SHAPE), np.uint8)), "expected images, found none"),
-        (arrays(y_train=np.array([0, 1])), "'y_train': expected one label for each of 3 images"),
-        (arrays(y_train=np.array([0, 1, 10])), "'y_train', image 2: expected one of 0, 1"),
-        (arrays(y_train=np.array([0, 1, np.nan])), "image 2: expected one of .* found nan"),
-        (arrays(y_train=np.array([4, 4, 4])), "at least two classes, found only 4"),
-        (arrays(y_train=np.array([0, 1, None])), "'y_train.npy' is no plain array"),
-    ],
-)
-def test_images_that_break_the_contract_are_refused(
-    tmp_path: Path, content: dict[str, Any], expected: str
-) -> None:
-    path = npz(tmp_path, content)
-    with pytest.raises(PackageError, match=expected) as error:
-        data.load("train", path)
-    assert str(error.value).startswith(f"{path}: ")
-    assert "\n" not in str(error.value)
+def test_features_are_made_image_by_image() -> None:
+    assert data.features(Images.blank(data.SCHEMA)).shape == (1, *data.input_shape())
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
-def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "site.npz"
-    path.write_bytes(content)
-    with pytest.raises(PackageError, match="expected images in an npz archive"):
-        data.load("train", path)
-
-
-def test_a_missing_file_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(PackageError, match="expected a data file"):
-        data.load("train", tmp_path / "nowhere.npz")
-    with pytest.raises(PackageError, match=r"expected one \.npz file in it, found 0"):
-        data.load("train", tmp_path)
+def test_images_of_a_single_class_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match="expected at least two classes"):
+        data.load("train", images(tmp_path, [1, 1, 1]))

@@ -1,1 +1,1 @@
-"""The model library: the model, its data and its settings. It knows nothing of FEDn."""
+"""The model library: the model, its data, its metrics and its settings. It knows nothing of FEDn."""

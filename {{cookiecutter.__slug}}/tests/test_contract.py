@@ -1,1 +1,0 @@
-{% include "tasks/" ~ cookiecutter.task ~ "/test_contract.py" -%}
