@@ -45,9 +45,8 @@ fast: setup ## run the tests that developers run all the time: under two minutes
 test: setup ## run the tests of the template and the library: up to 20 minutes with the set-up
 	$(TEST) -m "not slow"
 
-test-all: setup ## run what waits: every framework, faults (as root), images, the long fuzz
+test-all: setup ## run what waits: every framework, faults (as root), images
 	$(TEST) -m slow
-	PYTHONPATH=tests $(RUN) -B -m fuzz --seconds 120
 
 wheel: setup ## rebuild the library's wheel in the template, after a change in src/
 	$(RUN) -B tools/wheel.py

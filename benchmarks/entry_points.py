@@ -72,7 +72,7 @@ class Steps:
                 file.write(STOPWATCH + lines)
         for script in ("bare_work.py", "plain_style.py"):
             shutil.copy(HERE / script, project.client)
-        self.process(["worker.py"])
+        self.process(["-m", "fednsite.worker"])
         while not list(project.client.glob(".worker/*")):
             time.sleep(0.01)
 

@@ -9,17 +9,27 @@ the mean over the sites' held-out examples, as JSON lines.
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+
+def always(examples: Any, part: str) -> Any:
+    """Return a site's examples, whatever part is asked for."""
+    return examples
 
 
 def main(project: Path, rounds: int) -> None:
     """Average the updates of all sites under PROJECT/data, round by round."""
     sys.path.insert(0, str(project / "client"))
+    from train import train as train_step
+
+    from fednsite.execution import train_update
+    from fednsite.step import Step
     from model import data, metrics
     from model.classifier import Classifier
-    from model.seeding import training_seed
     from model.settings import Settings
 
     settings = Settings()
@@ -39,10 +49,8 @@ def main(project: Path, rounds: int) -> None:
             return
         updates = []
         for site in train:
-            classifier.set_weights(weights)
-            seed = training_seed(settings.seed, weights, [site.features, site.labels])
-            classifier.fit(site, settings, seed)
-            updates.append(classifier.get_weights())
+            step = Step(classifier, weights, settings, partial(always, site))
+            updates.append(train_update(train_step, step)[0])
         weights = [
             np.einsum("s,s...->...", share, np.stack(arrays))
             for arrays in zip(*updates, strict=True)

@@ -52,7 +52,7 @@ class Project:
             make = ["make", "-C", str(self.folder), "setup"]
             run([*make, f"VENV={self.venv}", f"PYTHON={sys.executable}"])
         for tool in ("sites", "seed"):
-            run([self.python, "-m", "federation", tool], cwd=self.folder)
+            run([self.python, "-m", "fednkit", tool], cwd=self.folder)
 
 
 def run(command: Sequence[str | Path], **options: Any) -> str:

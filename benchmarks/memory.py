@@ -23,7 +23,7 @@ CLIENTS = (1, 2, 4)
 CLIENT = """
 import glob, os, subprocess, sys, time
 python, seed, out = sys.argv[1:]
-subprocess.run([python, "worker.py"], check=True)
+subprocess.run([python, "-m", "fednsite.worker"], check=True)
 while not any(name.count(".") == 1 for name in glob.glob(f".worker/{os.getpid()}-*")):
     time.sleep(0.01)
 for step in map(str.strip, sys.stdin):
@@ -122,7 +122,7 @@ def together(project: Project, number: int) -> float:
 def measure(framework: str, runs: int) -> dict[str, float]:
     """Return megabytes, by what was measured."""
     project = Project(measuring.fresh_folder(f"memory-{framework}"), framework)
-    sites = ["-m", "federation", "sites", "--sites", str(max(CLIENTS))]
+    sites = ["-m", "fednkit", "sites", "--sites", str(max(CLIENTS))]
     measuring.run([project.python, *sites], cwd=project.folder)
     results = {"cold_peak": statistics.median(cold_peak(project) for _ in range(runs))}
     results |= long_lived(project)

@@ -38,7 +38,7 @@ PACKAGES = {
         "validate": "step() { echo '{}' > $2; }; step",
     },
     "warm": {
-        "startup": "python worker.py",
+        "startup": "python -m fednsite.worker",
         "train": STAMP + "python train.py",
         "validate": "python validate.py",
     },
@@ -86,7 +86,7 @@ def run_network(project: Project, case: str, rounds: int) -> Rounds:
     # Byte code is kept, as it is at every site: the first round writes it.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     shutil.rmtree(project.folder / "runs", ignore_errors=True)
-    network = [str(project.python), "-m", "federation", "network", "--sites", str(SITES)]
+    network = [str(project.python), "-m", "fednkit", "network", "--sites", str(SITES)]
     measuring.run([*network, "--rounds", str(rounds + 2)], cwd=project.folder, env=environment)
     (folder,) = (project.folder / "runs").iterdir()
     noted = json.loads((folder / "metrics.json").read_text("utf-8"))["rounds"]

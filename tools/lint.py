@@ -21,7 +21,7 @@ VARIANTS = [(TASKS[number % len(TASKS)], framework) for number, framework in enu
 
 def run(*command: str, folder: Path = ROOT) -> str:
     """Run a tool; return what it found, empty if that is nothing."""
-    environment = {**os.environ, "MYPYPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     result = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=folder,

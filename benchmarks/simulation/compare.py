@@ -103,7 +103,7 @@ def main() -> None:
     flower = environment("flower", FLOWER, "numpy==2.2.6")
 
     (WORK / "settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
-    subprocess.run([ours, "-m", "federation", "seed"], cwd=folder, check=True, capture_output=True)
+    subprocess.run([ours, "-m", "fednkit", "seed"], cwd=folder, check=True, capture_output=True)
     for clients in options.clients:
         compare(clients, options.rounds, options.runs, folder, ours, flower)
 
@@ -116,7 +116,7 @@ def compare(clients: int, rounds: int, runs: int, folder: Path, ours: Path, flow
     per_client = min(PER_CLIENT, EXAMPLES // clients)
     make = [str(ours), "-c", MAKE_DATA, str(WORK), str(clients)]
     subprocess.run([*make, str(per_client), str(FEATURES)], check=True)
-    simulate = [str(ours), "-m", "federation", "simulate", "--source", str(WORK / "all.csv")]
+    simulate = [str(ours), "-m", "fednkit", "simulate", "--source", str(WORK / "all.csv")]
     simulate += ["--clients", str(clients), "--rounds", str(rounds)]
     simulate += ["--partition", "iid", "--no-baselines"]
     for name, value in SETTINGS.items():

@@ -17,7 +17,7 @@ EXAMPLES, ROUNDS = 400_000, 10
 
 def measure(project: Path, clients: int, participation: float) -> tuple[float, float]:
     """Return the seconds of a round and the peak memory in MB."""
-    command = [str(project / ".venv" / "bin" / "python"), "-m", "federation", "simulate"]
+    command = [str(project / ".venv" / "bin" / "python"), "-m", "fednkit", "simulate"]
     command += ["--clients", str(clients), "--participation", str(participation)]
     command += ["--rounds", str(ROUNDS), "--examples", str(EXAMPLES), "--partition", "iid"]
     # In a process of its own, because the system reports the peak of all children together.

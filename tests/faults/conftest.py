@@ -24,7 +24,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     assert "epochs: int = 3" in text
     settings.write_text(text.replace("epochs: int = 3", EPOCHS), "utf-8")
     project.make("package", "seed")
-    project.federation("sites", "--sites", "3", "--examples", "6000")
+    project.fednkit("sites", "--sites", "3", "--examples", "6000")
     yield project
     shutil.rmtree(output)
 

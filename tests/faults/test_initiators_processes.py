@@ -11,13 +11,13 @@ import pytest
 from installing import Installed
 from lab import Lab, until
 
-pytestmark = [pytest.mark.install, pytest.mark.faults]
+pytestmark = [pytest.mark.install, pytest.mark.faults, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
 def whole(project: Installed) -> Path:
     """What four rounds over the three sites come to when nothing happens."""
-    printed = project.federation("simulate", "--data", "--rounds", "4", "--no-baselines")
+    printed = project.fednkit("simulate", "--data", "--rounds", "4", "--no-baselines")
     found = re.search(r"run: (\S+)", printed)
     assert found
     return project.folder / found[1] / "model.npz"
@@ -27,7 +27,7 @@ def test_server_killed_and_started_again(lab: Lab, whole: Path) -> None:
     session = lab.session("--rounds", "4", "--round-timeout", "20")
     session.wait_for("round 2: 3 of 3 sites")
     seen = [site.mark() for site in lab.sites]
-    (server,) = lab.initiator.pids(r"federation\.server")
+    (server,) = lab.initiator.pids(r"fednkit\.network\.server")
     os.kill(server, signal.SIGKILL)
     assert lab.server
     code, printed = lab.server.end()
@@ -36,7 +36,7 @@ def test_server_killed_and_started_again(lab: Lab, whole: Path) -> None:
     code, printed = session.end()
     assert code == 1
     command = re.search(
-        r"go on with: python -m federation session start --api-url \S+ (--resume runs/\S+)\n",
+        r"go on with: fednkit session start --api-url \S+ (--resume runs/\S+)\n",
         printed,
     )
     assert command, printed
@@ -86,7 +86,7 @@ def test_network_killed(project: Installed, whole: Path, tmp_path: Path) -> None
     # Clients, their workers and steps, the server: all end by themselves.
     until(lambda: processes(project) == {}, lambda: str(processes(project)))
     run = max((project.folder / "runs").glob("*-network*"))
-    project.federation("network", "--resume", str(run.relative_to(project.folder)))
+    project.fednkit("network", "--resume", str(run.relative_to(project.folder)))
     resumed = max((project.folder / "runs").glob("*-network*"))
     assert resumed != run
     assert project.same_arrays(resumed / "model.npz", whole)
@@ -100,12 +100,12 @@ def test_network_whose_server_was_killed(project: Installed, whole: Path, tmp_pa
     assert process.wait(timeout=60) == 1
     assert processes(project) == {}
     command = re.search(
-        r"error: FEDn's server ended: killed by SIGKILL; go on with: python -m federation "
+        r"error: FEDn's server ended: killed by SIGKILL; go on with: fednkit "
         r"(network --resume runs/\S+)\n",
         log.read_text(),
     )
     assert command, log.read_text()
-    printed = project.federation(*command[1].split())
+    printed = project.fednkit(*command[1].split())
     assert "round 4: 3 of 3 sites" in printed
     run = max((project.folder / "runs").glob("*-network*"))
     assert project.same_arrays(run / "model.npz", whole)
@@ -118,7 +118,7 @@ def test_a_run_that_cannot_be_resumed_is_told_in_one_line(project: Installed) ->
         "error: --resume: expected the folder of a run of `network` or `session start`, in which "
         "a round has ended, found runs\n"
     )
-    project.federation("network", "--rounds", "1")
+    project.fednkit("network", "--rounds", "1")
     done = max((project.folder / "runs").glob("*-network*")).relative_to(project.folder)
     complete = project.attempt("network", "--resume", str(done))
     assert complete.returncode == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lab import Lab, missed, until
 
-pytestmark = [pytest.mark.install, pytest.mark.faults]
+pytestmark = [pytest.mark.install, pytest.mark.faults, pytest.mark.slow]
 
 
 def test_line_cut_in_mid_upload_and_back(lab: Lab) -> None:

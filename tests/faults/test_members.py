@@ -6,7 +6,7 @@ import shutil
 import pytest
 from lab import Lab, missed, until
 
-pytestmark = [pytest.mark.install, pytest.mark.faults]
+pytestmark = [pytest.mark.install, pytest.mark.faults, pytest.mark.slow]
 
 
 def gone(lab: Lab, sites: int) -> None:

@@ -7,7 +7,7 @@ import time
 import pytest
 from lab import CLIENT, TRAINING, WORKER, Lab, missed, until
 
-pytestmark = [pytest.mark.install, pytest.mark.faults]
+pytestmark = [pytest.mark.install, pytest.mark.faults, pytest.mark.slow]
 ROUNDS = "--rounds", "3", "--round-timeout", "10"
 BACK = (
     "FEDn's client ended: it was killed by SIGKILL; was there memory enough?; trying again in 2 s\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lab import Lab, missed
 
-pytestmark = [pytest.mark.install, pytest.mark.faults]
+pytestmark = [pytest.mark.install, pytest.mark.faults, pytest.mark.slow]
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 
 

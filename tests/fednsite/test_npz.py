@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fednsite.errors import PackageError
 from fednsite.data.npz import Npz, NpzError
+from fednsite.errors import PackageError
 
 ARRAYS: dict[str, Any] = {
     "bytes": np.arange(6, dtype=np.uint8).reshape(2, 3),

@@ -1,12 +1,12 @@
 """FEDn's own servers for server functions, on this machine's loopback interface.
 
-Run by a Python that has FEDn, with a project in PYTHONPATH, in a folder of their own:
+Run by a project's Python, in a folder of their own:
 
     python fedn_own.py hooks ADDRESS              # FEDn's service, as `fedn hooks start` runs it
     python fedn_own.py serve ADDRESS READY_FILE   # controller and combiner, which ask that service
 
 FEDn's service listens on port 12081 of every interface and has no option for it, so the address is
-put in its place. Of the project's `federation.server` only the storage in memory and the address
+put in its place. Of `fednkit.network.server` only the storage in memory and the address
 are left here: its combiner asks, waits and combines as FEDn's does anywhere.
 """
 
@@ -37,8 +37,8 @@ def hooks(address: str) -> None:
 def serve(address: str, ready: Path) -> None:
     # FEDn reads it when it is imported.
     os.environ["FEDN_COMPUTE_PACKAGE_DIR"] = str(Path.cwd())
-    from federation import server
-    from federation.hooks import Hooks
+    from fednkit.network import server
+    from fednkit.network._hooks import Hooks
 
     def leave(handler: Any) -> None:
         from fedn.network.combiner.hooks.hook_client import CombinerHookInterface

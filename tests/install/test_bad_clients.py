@@ -1,54 +1,24 @@
 """Clients that are broken or hostile: what they do to a model, and what stands against them."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from baking import FRAMEWORKS
-from installing import Install, Installed, RecordFigure
+from installing import SLOW_BUT_NUMPY, Install, Installed, RecordFigure
 
 pytestmark = pytest.mark.install
 
-# In place of a site's honest update, where the test's variables say so. Written anew, and not
-# taken from the project's own attacks: both must come to the same.
-HONEST = "        weights.save(model, update, like=received)\n"
-BAD = """\
-        import numpy as np
-
-        attack, sent = os.environ.get("TEST_ATTACK"), update
-        if data_path().name == os.environ.get("TEST_SITE"):
-            if attack == "sign-flip":
-                sent = [old - np.float32(10) * (new - old) for new, old in zip(sent, received)]
-            elif attack == "scale":
-                sent = [old + np.float32(10) * (new - old) for new, old in zip(sent, received)]
-            elif attack == "constant":
-                sent = [np.ones_like(old) for old in received]
-            elif attack == "nan":
-                sent = [old * np.float32(np.nan) for old in received]
-            elif attack == "shape":
-                sent = [old.reshape(-1) for old in received]
-        np.savez(model, **{str(index): array for index, array in enumerate(sent)})
-"""
-LEARN = "        classifier.fit(dataset, settings, seed)\n"
-FLIPPED = """\
-        if os.environ.get("TEST_ATTACK") == "label-flip":
-            if data_path().name == os.environ.get("TEST_SITE"):
-                dataset = Dataset(dataset.features, 9 - dataset.labels)
-                seed = training_seed(settings.seed, received, [dataset.features, dataset.labels])
-"""
+BAD_TRAIN = Path(__file__).with_name("bad_train.py")
 
 
 @pytest.fixture(scope="module")
 def project(installed: Install) -> Installed:
     project = installed("mnist", "numpy")
-    file = project.folder / "client" / "steps.py"
-    text = file.read_text("utf-8")
-    assert HONEST in text
-    assert LEARN in text
-    file.write_text(text.replace(HONEST, BAD).replace(LEARN, FLIPPED + LEARN))
-    project.federation("sites", "--sites", "5")
-    project.federation("seed")
+    shutil.copy(BAD_TRAIN, project.folder / "client" / "train.py")
+    project.fednkit("sites", "--sites", "5")
+    project.fednkit("seed")
     return project
 
 
@@ -58,7 +28,7 @@ def lines(run: Path) -> list[dict[str, Any]]:
 
 def accuracy(project: Installed, *options: str) -> float:
     """Return what a simulation of 20 % bad clients over uneven sites comes to."""
-    project.federation("simulate", *options, "--no-baselines", "--on-error", "skip")
+    project.fednkit("simulate", *options, "--no-baselines", "--on-error", "skip")
     return float(lines(project.run_folder())[-1]["global"]["accuracy"])
 
 
@@ -77,20 +47,20 @@ def test_a_network_with_a_bad_site_comes_to_the_model_of_its_simulation(
     project: Installed, monkeypatch: pytest.MonkeyPatch, attack: str, defence: list[str]
 ) -> None:
     options = ["--rounds", "2", *defence]
-    project.federation("simulate", "--data", "--no-baselines", "--attack", attack, *options)
+    project.fednkit("simulate", "--data", "--no-baselines", "--attack", attack, *options)
     simulated = project.run_folder()
     told = lines(simulated)[1:]
     (bad,) = told[0]["attackers"]
     monkeypatch.setenv("TEST_ATTACK", attack)
     monkeypatch.setenv("TEST_SITE", f"site-{bad + 1}")
-    printed = project.federation("network", *options)
+    printed = project.fednkit("network", *options)
     network = project.run_folder()
     assert project.same_arrays(network / "model.npz", simulated / "model.npz")
     rounds = json.loads((network / "metrics.json").read_text("utf-8"))["rounds"]
     for found, line in zip(rounds, told, strict=True):
         for kind in ("refused", "clipped", "passed_over"):
             named = [f"site-{int(client) + 1}" for client in line.get(kind, [])]
-            assert list(found["standing"].get(kind, [])) == named
+            assert list(found["outcome"].get(kind, [])) == named
     if attack == "nan":
         cause = "refused: array 0 holds NaN or infinite values"
         assert f"round 1: site-{bad + 1} {cause}" in printed
@@ -120,7 +90,7 @@ def test_too_few_sites_for_a_defence_are_said_to_be_too_few(project: Installed) 
         assert sorted((project.folder / "runs").iterdir()) == before
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", SLOW_BUT_NUMPY)
 def test_averaging_fails_under_a_fifth_of_bad_clients_and_two_defences_do_not(
     installed: Install, framework: str, record_figure: RecordFigure
 ) -> None:

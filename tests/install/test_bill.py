@@ -26,7 +26,7 @@ def project(installed: Install) -> Installed:
 
 @pytest.fixture(scope="module")
 def bill(project: Installed) -> dict[str, Any]:
-    printed = project.federation("sbom")
+    printed = project.fednkit("sbom")
     assert re.fullmatch(
         r"fraud-detection\.cdx\.json: the archive, \d+ libraries, the image's Python\n", printed
     )
@@ -42,7 +42,7 @@ def test_it_is_what_cyclonedx_takes_and_the_same_every_time(
     file = project.folder / "fraud-detection.cdx.json"
     text = file.read_text("utf-8")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
-    project.federation("sbom", "--out", "again.json")
+    project.fednkit("sbom", "--out", "again.json")
     assert (project.folder / "again.json").read_text("utf-8") == text
     refs = [one["bom-ref"] for one in bill["components"]]
     assert len(set(refs)) == len(refs)
@@ -62,7 +62,7 @@ def test_it_names_the_archive_the_python_and_every_locked_package_with_its_hashe
     content = (project.folder / "fraud-detection.tar.gz").read_bytes()
     assert archive["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(content).hexdigest()}]
     names = [file["name"] for file in archive["components"]]
-    assert {"train.py", "model/classifier.py", "fedn.yaml"} < set(names)
+    assert {"train.py", "model/classifier.py", "fedn.yaml", "fednsite/step.py"} < set(names)
     assert base["purl"] == "pkg:docker/python@3.12-slim"
     lock = (project.folder / "requirements.lock").read_text("utf-8")
     pins = re.findall(r"(?m)^([\w.-]+)(?:\[\w+\])?==([\w.+]+)", lock)
@@ -96,7 +96,7 @@ def test_an_archive_that_is_not_of_its_sources_gets_no_bill(project: Installed) 
 def test_every_locked_package_is_listed_with_its_license_or_named_as_unknown(
     project: Installed,
 ) -> None:
-    *rows, last = project.federation("licenses").splitlines()
+    *rows, last = project.fednkit("licenses").splitlines()
     table = {tuple(row.split(None, 2)[:2]): row.split(None, 2)[2] for row in rows}
     lock = (project.folder / "requirements.lock").read_text("utf-8")
     assert set(table) == set(re.findall(r"(?m)^([\w.-]+)(?:\[\w+\])?==([\w.+]+)", lock))

@@ -19,7 +19,7 @@ NOISE, BUDGET, LAST = 1.5, 6, 3
 @pytest.fixture(scope="module")
 def project(installed: Install) -> Installed:
     project = installed("fraud", "numpy")
-    project.federation("sites", "--sites", "2", "--examples", "4000")
+    project.fednkit("sites", "--sites", "2", "--examples", "4000")
     return project
 
 
@@ -48,7 +48,7 @@ def record(folder: Path) -> dict[str, Any]:
 
 
 def test_a_network_ends_well_when_all_budgets_are_used_up(project: Installed) -> None:
-    printed = project.federation("network", "--rounds", "20")
+    printed = project.fednkit("network", "--rounds", "20")
     ended = f"the privacy budget of all 2 sites is used up after round {LAST}"
     assert printed.count(f"{ended}\n") == 1
     assert f"round {LAST}: 2 of 2 sites" in printed
@@ -72,7 +72,7 @@ def test_a_network_ends_well_when_all_budgets_are_used_up(project: Installed) ->
 
     # Nothing is forgotten: another session has nobody to train, and says so.
     before = counts(project)
-    printed = project.federation("network", "--rounds", "20")
+    printed = project.fednkit("network", "--rounds", "20")
     assert "the privacy budget of all 2 sites leaves no room for an update\n" in printed
     assert counts(project) == before
 
@@ -84,7 +84,7 @@ def test_a_network_goes_on_with_the_sites_that_may_and_without_metrics(
     monkeypatch.setenv("METRICS_MINIMUM", "100000")
     spent = project.folder / "data" / "privacy-site-2.json"
     spent.write_text(json.dumps({"updates": {str(NOISE): LAST - 1}}))
-    printed = project.federation("network", "--rounds", "3")
+    printed = project.fednkit("network", "--rounds", "3")
     assert printed.count("site-2: its privacy budget is used up after round 1\n") == 1
     assert "site-1: its privacy budget" not in printed
     assert re.search(r"^round 3: \d of 2 sites  metrics withheld  \(", printed, re.M)
@@ -113,7 +113,7 @@ def test_a_simulation_ends_well_repeats_and_touches_no_ledger(project: Installed
     ended = f"the privacy budget of all 4 sites is used up after round {LAST}\n"
     runs = []
     for workers in ("1", "2"):
-        printed = project.federation("simulate", *asked, *private, "--workers", workers)
+        printed = project.fednkit("simulate", *asked, *private, "--workers", workers)
         assert printed.count(ended) == 1
         assert f"epsilon is 5.17 at delta 1e-05, of a budget of {BUDGET}; 4 of 4" in printed
         runs.append(project.run_folder())
@@ -128,7 +128,7 @@ def test_a_simulation_ends_well_repeats_and_touches_no_ledger(project: Installed
     assert not ledgers(project)
 
     # The network's variables are the sites' own, and no simulated client's.
-    project.federation("simulate", *asked, "--rounds", "1")
+    project.fednkit("simulate", *asked, "--rounds", "1")
     plain = project.run_folder()
     assert "privacy" not in json.loads((plain / "config.json").read_text("utf-8"))
     assert "Differential privacy" not in (plain / "report.html").read_text("utf-8")
@@ -138,7 +138,7 @@ def test_a_simulation_ends_well_repeats_and_touches_no_ledger(project: Installed
 def test_a_simulation_goes_on_with_the_clients_that_may(project: Installed) -> None:
     asked = "--clients", "4", "--examples", "4000", "--no-baselines", "--partition", "iid"
     private = "--set", f"noise={NOISE}", "--set", f"budget={BUDGET}", "--participation", "0.5"
-    printed = project.federation("simulate", *asked, *private, "--rounds", "40")
+    printed = project.fednkit("simulate", *asked, *private, "--rounds", "40")
     assert re.search(r"^site \d(, site \d)*: the privacy budget is used up after", printed, re.M)
     assert "the privacy budget of all 4 sites is used up after round " in printed
     lines = (project.run_folder() / "metrics.jsonl").read_text("utf-8").splitlines()

@@ -1,6 +1,7 @@
 """The doctor finds what is wrong, says what mends it, and finds nothing in a healthy project."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from installing import Install, Installed
+from installing import Install, Installed, replace_in_wheel
 
 pytestmark = pytest.mark.install
 
@@ -16,8 +17,8 @@ pytestmark = pytest.mark.install
 @pytest.fixture(scope="module")
 def healthy(installed: Install) -> Installed:
     project = installed("fraud", "numpy")
-    project.federation("sites", "--sites", "2", "--examples", "4000")
-    project.federation("seed")
+    project.fednkit("sites", "--sites", "2", "--examples", "4000")
+    project.fednkit("seed")
     return project
 
 
@@ -30,7 +31,7 @@ def folder(healthy: Installed, tmp_path: Path) -> Path:
 def examine(
     healthy: Installed, folder: Path, *options: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    command: list[str | Path] = [healthy.python, "-m", "federation", "doctor", *options]
+    command = healthy.program("doctor", *options)
     environment = {**os.environ, **variables}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -49,12 +50,12 @@ def test_a_healthy_project_is_all_right(healthy: Installed) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr == ""
     assert all(line.startswith("ok ") for line in result.stdout.splitlines())
-    assert len(lines(result, "ok")) == 14
+    assert len(lines(result, "ok")) == 15
 
 
 def test_so_is_a_fresh_one_with_its_archive_and_seed(installed: Install) -> None:
     project = installed("mnist", "numpy")
-    project.federation("seed")
+    project.fednkit("seed")
     result = examine(project, project.folder)
     assert result.returncode == 0, result.stdout
     assert lines(result, "ok")["data"] == "no trial sites yet"
@@ -82,8 +83,11 @@ def remove(name: str) -> Callable[[Path], None]:
 
 
 def build(folder: Path) -> None:
-    command = [sys.executable, "-B", "-m", "federation", "package"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    # From the wheel, as the template's hook builds it.
+    (wheel,) = (folder / "vendor").glob("*.whl")
+    command = [sys.executable, "-B", "-m", "fednkit", "package"]
+    environment = os.environ | {"PYTHONPATH": str(wheel)}
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
 
 
 def rebuilt(plant: Callable[[Path], None]) -> Callable[[Path], None]:
@@ -165,9 +169,9 @@ FAULTS = {
         "refused to package: client/transactions.csv is a data or model file. Move it out of",
     ),
     "a library that needs FEDn": (
-        rebuilt(edit("client/model/seeding.py", "import zlib", "import zlib\nimport fedn")),
+        rebuilt(edit("client/model/data.py", "import numpy", "import fedn\nimport numpy")),
         "model library",
-        "client/model/seeding.py imports fedn or federation, which sites need not have",
+        "client/model/data.py imports fedn or fednkit, which sites need not have",
     ),
     "a setting that makes no sense": (
         rebuilt(edit("client/model/settings.py", "epochs: int = 3", "epochs: int = 0")),
@@ -200,7 +204,7 @@ FAULTS = {
         "data/site-2/transactions.csv: column 'fraud', row 1: expected one of 0, 1, found '7'",
     ),
     "an entry point that fails": (
-        rebuilt(edit("client/steps.py", "classifier.fit(", "classifier.fitt(")),
+        rebuilt(edit("client/train.py", "step.model.fit(", "step.model.fitt(")),
         "entry points",
         "train.py: AttributeError: 'Classifier' object has no attribute 'fitt'",
     ),
@@ -265,7 +269,7 @@ def test_it_finds_what_is_wrong_on_the_machine(
 
 def test_it_finds_a_python_that_fedn_does_not_run_on(healthy: Installed) -> None:
     code = "import runpy, sys; sys.version_info = (3, 13, 0, 'final', 0); sys.argv[1:] = ['doctor']"
-    code += "; runpy.run_module('federation', run_name='__main__')"
+    code += "; runpy.run_module('fednkit', run_name='__main__')"
     command: list[str | Path] = [healthy.python, "-c", code]
     result = subprocess.run(
         command, cwd=healthy.folder, capture_output=True, text=True, check=False
@@ -276,10 +280,46 @@ def test_it_finds_a_python_that_fedn_does_not_run_on(healthy: Installed) -> None
 
 
 def test_without_anything_installed_it_says_so(healthy: Installed) -> None:
-    command = [sys.executable, "-I", "-S", "-c"]
-    code = f"import sys, runpy; sys.path.insert(0, {str(healthy.folder)!r}); "
-    code += "sys.argv[1:] = ['doctor']; runpy.run_module('federation', run_name='__main__')"
-    result = subprocess.run([*command, code], capture_output=True, text=True, check=False)
+    (wheel,) = (healthy.folder / "vendor").glob("*.whl")
+    code = f"import sys, runpy; sys.path.insert(0, {str(wheel)!r}); "
+    code += "sys.argv[1:] = ['doctor']; runpy.run_module('fednkit', run_name='__main__')"
+    result = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code],
+        cwd=healthy.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode == 1
     assert "found none" in lines(result, "wrong")["packages"]
     assert lines(result, "wrong")["packages"].endswith("run: make clean setup")
+    assert lines(result, "wrong")["fednkit"].endswith("run: make setup")
+
+
+def change_wheel(folder: Path) -> None:
+    (wheel,) = (folder / "vendor").glob("*.whl")
+    wheel.write_bytes(wheel.read_bytes() + b"\0")
+
+
+def other_wheel(folder: Path) -> None:
+    """Put another wheel, with its hash, in the place of the one that is installed."""
+    (wheel,) = (folder / "vendor").glob("*.whl")
+    replace_in_wheel(wheel, "fednkit/cli/main.py", b"(arguments: list", b"(arguments:  list")
+
+
+@pytest.mark.parametrize(
+    ("plant", "expected"),
+    [
+        (change_wheel, r"vendor/fednkit-1\.0\.0-py3-none-any\.whl was changed: expected SHA-256 "
+                       r"[0-9a-f]{64}, found [0-9a-f]{64}; restore it from git, or by: cruft upd"),
+        (other_wheel, r"/.*/site-packages/fednkit/cli/main\.py: expected what is in vendor/fednkit-"
+                      r"1\.0\.0-py3-none-any\.whl, found another; run: make setup"),
+    ],
+)  # fmt: skip
+def test_it_finds_a_library_that_is_not_the_one_of_the_project(
+    healthy: Installed, folder: Path, plant: Callable[[Path], None], expected: str
+) -> None:
+    plant(folder)
+    result = examine(healthy, folder)
+    assert result.returncode == 1
+    assert re.match(expected, lines(result, "wrong")["fednkit"])

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.install
 @pytest.fixture(scope="module")
 def project(installed: Install) -> Installed:
     project = installed("fraud", "numpy")
-    project.federation("sites", "--sites", "2", "--examples", "4000")
+    project.fednkit("sites", "--sites", "2", "--examples", "4000")
     return project
 
 
@@ -64,7 +64,7 @@ def test_a_killed_client_is_named_and_the_session_goes_on(project: Installed) ->
 def test_a_killed_server_is_named(project: Installed) -> None:
     process = project.start("network", "--rounds", "50")
     until(process, "round 1:")
-    kill(project, r"federation\.server")
+    kill(project, r"fednkit\.network\.server")
     code, printed = rest(process)
     assert code == 1
     assert "error: FEDn's server ended: killed by SIGKILL" in printed
@@ -143,8 +143,11 @@ def test_it_listens_on_loopback_only(project: Installed) -> None:
         "    for c in psutil.Process(pid).net_connections():\n"
         "        if c.status == 'LISTEN': print(c.laddr.ip)\n"
     )
-    # The entry points come and go meanwhile.
-    lasting = {pid: args for pid, args in project.processes().items() if "fed" in args}
+    # The entry points come and go meanwhile, and the workers listen to no network.
+    kinds = ("bin/fednkit network", "fednkit.network.server", "_fedn_client.py client start")
+    lasting = [
+        pid for pid, args in project.processes().items() if any(kind in args for kind in kinds)
+    ]
     pids = [str(pid) for pid in lasting]
     command: list[str | Path] = [project.python, "-c", code, *pids]
     listening = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
@@ -157,7 +160,7 @@ def test_it_listens_on_loopback_only(project: Installed) -> None:
 
 def test_fedopt_trains(project: Installed) -> None:
     options = "--aggregator", "fedopt", "--server-optimizer", "yogi"
-    assert "round 2: 2 of 2 sites" in project.federation("network", "--rounds", "2", *options)
+    assert "round 2: 2 of 2 sites" in project.fednkit("network", "--rounds", "2", *options)
 
 
 @pytest.mark.parametrize(

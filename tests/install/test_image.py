@@ -20,7 +20,11 @@ from containers import BASE, PYTHON, Containers, as_user, read_only
 from installing import CAPTURED, Install, Installed, RecordFigure, check
 
 WHY_NOT = containers.missing()
-pytestmark = [pytest.mark.install, pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))]
+pytestmark = [
+    pytest.mark.install,
+    pytest.mark.slow,
+    pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT)),
+]
 
 PLANTED = "TOKEN=0123456789-this-must-not-get-into-the-image"
 
@@ -74,7 +78,7 @@ def image(
     """An image as `make image` builds it, from a project that holds data and secrets."""
     framework, *options = request.param
     project = installed("fraud", framework, python_version=PYTHON)
-    project.federation("sites", "--examples", "4000")
+    project.fednkit("sites", "--examples", "4000")
     project.make("seed")
     for name in (".env", "client/.env", "joining/client.yaml", "server.key"):
         (project.folder / name).write_text(PLANTED)
@@ -191,7 +195,7 @@ def serving(project: Installed) -> Iterator[str]:
     assert server.stdout
     try:
         url = next(line.split()[1] for line in server.stdout if line.startswith("controller: "))
-        project.federation("upload", "--api-url", url)
+        project.fednkit("upload", "--api-url", url)
         yield url
     finally:
         server.terminate()
@@ -201,7 +205,7 @@ def serving(project: Installed) -> Iterator[str]:
 @contextmanager
 def joined(image: Image, url: str) -> Iterator[int]:
     """Give the process of a client in the container, with what `invite` wrote for it."""
-    image.project.federation("invite", "--site", "bank", "--api-url", url)
+    image.project.fednkit("invite", "--site", "bank", "--api-url", url)
     settings = image.project.folder / "invitations" / "bank" / "client.yaml"
     shutil.copy(settings, image.folder / "config")
     command = image.command(*image.said["config"]["Entrypoint"])

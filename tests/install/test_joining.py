@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.install, pytest.mark.skipif(bool(MISSING), reason=MISS
 
 INVITED = {
     *(".env", "JOIN.md", "client.yaml", "compose.yaml", "data", "fraud-detection.tgz"),
-    *("join.py", "requirements.lock", "verify.py"),
+    *("join.py", "joining", "requirements.lock"),
 }
 
 
@@ -34,7 +34,7 @@ INVITED = {
 def project(installed: Install) -> Installed:
     project = installed("fraud", "numpy")
     project.make("package", "seed")
-    project.federation("sites", "--sites", "3", "--examples", "12000")
+    project.fednkit("sites", "--sites", "3", "--examples", "12000")
     return project
 
 
@@ -48,7 +48,7 @@ def controller(project: Installed) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def uploaded(project: Installed, controller: str) -> str:
-    project.federation("upload", "--api-url", controller)
+    project.fednkit("upload", "--api-url", controller)
     return controller
 
 
@@ -56,7 +56,7 @@ class Site:
     """A machine of a data provider: a folder that holds what `invite` wrote, and the data."""
 
     def __init__(self, project: Installed, url: str, name: str, folder: Path, number: int) -> None:
-        project.federation("invite", "--site", name, "--api-url", url)
+        project.fednkit("invite", "--site", name, "--api-url", url)
         self.folder = folder / name
         shutil.move(project.folder / "invitations" / name, self.folder)
         self.data = self.folder / "data" / "transactions.csv"
@@ -120,18 +120,10 @@ def online(url: str) -> set[str]:
     return {client["name"] for client in clients if client["status"] == "online"}
 
 
-def average_precision(project: Installed, model: Path) -> float:
-    out = model.with_name("validation.json")
-    command = f"cd client && FEDN_DATA_PATH=../data/site-3 {project.python} validate.py"
-    project.shell(f"{command} '{model}' '{out}'")
-    metrics: dict[str, float] = json.loads(out.read_text("utf-8"))
-    return metrics["average_precision"]
-
-
 def test_from_upload_to_a_model_that_is_better_than_the_seed(
     project: Installed, uploaded: str, sites: list[Site], tmp_path: Path
 ) -> None:
-    printed = project.federation(
+    printed = project.fednkit(
         "session", "start", "--api-url", uploaded, "--rounds", "5", "--sites", "2"
     )
     names = ", ".join(site.folder.name for site in sites)
@@ -143,25 +135,26 @@ def test_from_upload_to_a_model_that_is_better_than_the_seed(
     )
     seed = tmp_path / "seed.npz"
     shutil.copy(project.folder / "seed.npz", seed)
-    assert average_precision(project, run / "model.npz") > 3 * average_precision(project, seed)
+    before, after = (project.validate(file, "site-3") for file in (seed, run / "model.npz"))
+    assert after["average_precision"] > 3 * before["average_precision"]
 
     # What was printed can be had again, and the model too.
     session = re.search(r"session: (\S+),", printed)
     assert session
-    again = project.federation("session", "watch", "--api-url", uploaded, session[1])
+    again = project.fednkit("session", "watch", "--api-url", uploaded, session[1])
     assert again.splitlines()[:5] == printed.splitlines()[2:7]
     out = tmp_path / "downloaded.npz"
-    project.federation("session", "download", "--api-url", uploaded, "--out", str(out))
+    project.fednkit("session", "download", "--api-url", uploaded, "--out", str(out))
     assert project.same_arrays(out, run / "model.npz")
 
 
 def test_what_is_there_already_is_not_uploaded_again(project: Installed, uploaded: str) -> None:
-    before = project.federation("upload", "--api-url", uploaded).splitlines()
+    before = project.fednkit("upload", "--api-url", uploaded).splitlines()
     assert before[:2] == [
         "package: the controller has it already",
         "seed model: the controller has it already",
     ]
-    assert project.federation("upload", "--api-url", uploaded).splitlines() == before
+    assert project.fednkit("upload", "--api-url", uploaded).splitlines() == before
     digest = project.make("package").split("SHA-256 ")[1].split()[0]
     assert before[2] == f"active package: fraud-detection, SHA-256 {digest}"
 
@@ -169,7 +162,7 @@ def test_what_is_there_already_is_not_uploaded_again(project: Installed, uploade
 def test_a_controller_that_is_ready_is_all_right_to_the_doctor(
     project: Installed, uploaded: str, sites: list[Site]
 ) -> None:
-    printed = project.federation("doctor", "--api-url", uploaded)
+    printed = project.fednkit("doctor", "--api-url", uploaded)
     assert "ok    combiner: combiner\n" in printed
     assert f"ok    sites: online: {', '.join(site.folder.name for site in sites)}\n" in printed
 
@@ -179,7 +172,7 @@ def test_an_invitation_holds_just_what_a_site_needs(
 ) -> None:
     monkeypatch.setenv("BANK_TOKEN", "a.b.c")
     options = "--api-url", "https://fedn.example.org/", "--token-env", "BANK_TOKEN"
-    printed = project.federation("invite", "--site", "bank.of_north-1", *options)
+    printed = project.fednkit("invite", "--site", "bank.of_north-1", *options)
     folder = project.folder / "invitations" / "bank.of_north-1"
     assert printed == (
         "invitation: invitations/bank.of_north-1; it holds a token, so send it as you would a "
@@ -201,12 +194,12 @@ def test_an_invitation_holds_just_what_a_site_needs(
     assert digest in page
     assert "RUN_AS=$(id -u):$(id -g)" in page
 
-    local = project.federation("invite", "--site", "here", "--api-url", "http://127.0.0.1:8092")
+    local = project.fednkit("invite", "--site", "here", "--api-url", "http://127.0.0.1:8092")
     assert local.splitlines()[1:] == [
         "http://127.0.0.1:8092 can be reached from this machine alone, and not from a container"
     ]
 
-    project.federation("invite", "--site", "zipped", "--zip", *options)
+    project.fednkit("invite", "--site", "zipped", "--zip", *options)
     packed = project.folder / "invitations" / "zipped.zip"
     assert stat.S_IMODE(packed.stat().st_mode) == 0o600
     with zipfile.ZipFile(packed) as archive:
@@ -301,20 +294,20 @@ def test_sites_that_must_not_take_part_are_refused_and_the_others_go_on(
         refused.stderr,
     )
 
-    printed = project.federation("session", "start", "--api-url", uploaded, "--rounds", "2")
+    printed = project.fednkit("session", "start", "--api-url", uploaded, "--rounds", "2")
     assert "round 2: 2 of 2 sites" in printed
 
 
 def repack(project: Installed, file: Path) -> None:
     """Write a package that differs from the project's in its settings."""
     code = (
-        "import sys; from pathlib import Path; from federation import package\n"
-        "members = package.collect(package.CLIENT)\n"
+        "import sys; from pathlib import Path; from fednkit.package import archive\n"
+        "members = archive.package_files(Path('client'))\n"
         "name = 'model/settings.py'\n"
         "members[name] = members[name].replace(b'epochs: int = 3', b'epochs: int = 4')\n"
-        "Path(sys.argv[1]).write_bytes(package.archive_bytes(members))\n"
+        "Path(sys.argv[1]).write_bytes(archive.archive_bytes(members))\n"
     )
-    subprocess.run([project.python, "-c", code, file], cwd=project.folder, check=True)
+    project.run_code(code, file)
 
 
 def sha256(file: Path) -> str:
@@ -354,9 +347,9 @@ def test_who_stops_watching_does_not_stop_the_session(
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Traceback" not in printed
-    match = re.search(r"to follow it again: python -m federation (session watch .*)\n", printed)
+    match = re.search(r"to follow it again: fednkit (session watch .*)\n", printed)
     assert match
-    assert "round 4: 2 of 2 sites" in project.federation(*match[1].split())
+    assert "round 4: 2 of 2 sites" in project.fednkit(*match[1].split())
     assert second.returncode == 1
     assert second.stderr == "error: FEDn did not start the session: A session is already running!\n"
 
@@ -433,8 +426,8 @@ def test_what_is_not_ready_is_not_handed_out(project: Installed, uploaded: str) 
     assert not (project.folder / "model.npz").exists()
     # Those of the tests before may still count as online.
     assert re.fullmatch(
-        r"error: --sites: expected at least 9 online, found \d( \(.*\))?; invite more: python -m "
-        "federation invite",
+        r"error: --sites: expected at least 9 online, found \d( \(.*\))?; invite more: fednkit "
+        "invite",
         refused("session", "start", "--sites", "9"),
     )
 
@@ -451,18 +444,17 @@ def test_the_doctor_finds_what_is_wrong_at_a_controller(project: Installed) -> N
         empty = wrong(url)
         assert sorted(empty) == ["active helper", "active package", "global model"]
         assert empty["active package"] == (
-            "the controller has none; run: python -m federation upload --api-url URL"
+            "the controller has none; run: fednkit upload --api-url URL"
         )
         start = project.attempt("session", "start", "--api-url", url)
-        assert start.stderr.startswith("error: the controller has no package; run: python -m fed")
+        assert start.stderr.startswith("error: the controller has no package; run: fednkit u")
 
         code = (
             "import sys; from fedn import APIClient\n"
             "api = APIClient(sys.argv[1].removeprefix('http://'))\n"
             "api.set_active_package('fraud-detection.tar.gz', helper=sys.argv[2], name='by-hand')\n"
         )
-        by_hand: list[str | Path] = [project.python, "-c", code, url, "binaryhelper"]
-        subprocess.run(by_hand, cwd=project.folder, check=True)
+        project.run_code(code, url, "binaryhelper")
         found = wrong(url)
         assert re.match(
             r"it was uploaded under a name that FEDn stores as '\S+\.gz', which no client can",
@@ -472,7 +464,7 @@ def test_the_doctor_finds_what_is_wrong_at_a_controller(project: Installed) -> N
         start = project.attempt("session", "start", "--api-url", url)
         assert start.stderr.startswith("error: the controller reads models with 'binaryhelper'")
 
-        project.federation("upload", "--api-url", url)
+        project.fednkit("upload", "--api-url", url)
         assert wrong(url) == {}
         server.terminate()
         server.communicate(timeout=30)

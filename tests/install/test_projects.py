@@ -32,10 +32,7 @@ def test_a_project_tests_packages_and_trains_over_the_network(
         assert sorted(result["sites"]) == ["site-1", "site-2"]
         assert f"round {number}: 2 of 2 sites" in printed
     # The model that was trained is one that the package takes.
-    command = f"cd client && FEDN_DATA_PATH=../data/site-1 {project.python} validate.py"
-    out = run / "validation.json"
-    project.shell(f"{command} '{run}/model.npz' '{out}'")
-    again = json.loads(out.read_text("utf-8"))
+    again = project.validate(run / "model.npz", "site-1")
     assert again == pytest.approx(record["rounds"][-1]["sites"]["site-1"])
     assert project.processes() == {}
 
@@ -58,12 +55,13 @@ def holds(row: str, framework: str, seed: float, last: float) -> bool:
     return (seed, last) == pytest.approx(stated(row, framework), abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_four_sites_learn_to_find_fraud(
     installed: Install, framework: str, record_figure: RecordFigure
 ) -> None:
     project = installed("fraud", framework)
-    project.federation("sites", "--sites", "4")
+    project.fednkit("sites", "--sites", "4")
     seed, *rounds = project.learning(rounds=10)
     record_figure(f"fraud, {framework}", seed, rounds[-1])
     fraud_rate = 0.0074
@@ -74,12 +72,13 @@ def test_four_sites_learn_to_find_fraud(
     assert holds("fraud: average precision", framework, *figures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_four_sites_learn_to_read_digits(
     installed: Install, framework: str, record_figure: RecordFigure
 ) -> None:
     project = installed("mnist", framework)
-    project.federation("sites", "--sites", "4")
+    project.fednkit("sites", "--sites", "4")
     seed, *rounds = project.learning(rounds=10)
     record_figure(f"mnist sample, {framework}", seed, rounds[-1])
     assert rounds[-1]["accuracy"] >= 0.9
@@ -88,12 +87,13 @@ def test_four_sites_learn_to_read_digits(
 
 
 @pytest.mark.skipif(not REAL_DIGITS.exists(), reason=f"the real digits are not at {REAL_DIGITS}")
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_four_sites_learn_to_read_the_real_mnist(
     installed: Install, framework: str, record_figure: RecordFigure
 ) -> None:
     project = installed("mnist", framework)
-    project.federation("sites", "--sites", "4", "--source", str(REAL_DIGITS))
+    project.fednkit("sites", "--sites", "4", "--source", str(REAL_DIGITS))
     seed, *rounds = project.learning(rounds=10)
     record_figure(f"real MNIST, {framework}", seed, rounds[-1])
     assert rounds[-1]["accuracy"] >= 0.9
@@ -105,19 +105,17 @@ def test_ones_own_table_needs_a_new_schema_and_nothing_else(
     installed: Install, tmp_path: Path
 ) -> None:
     project = installed("fraud", "numpy")
-    readme = (project.folder / "README.md").read_text("utf-8")
-    (project.folder / "client" / "model" / "schema.json").write_text(
-        readme.split("```json\n")[1].split("```")[0]
-    )
-    header = next(line for line in readme.splitlines() if line.startswith("age,dose"))
     rows = [
         f"{30 + i % 50},{i % 7},{'true' if i % 3 else 'false'},{'abc'[i % 3]},"
         f"{'yes' if i % 7 > 4 else 'no'}"
         for i in range(300)
     ]
     table = tmp_path / "patients.csv"
-    table.write_text("\n".join([header, *rows]) + "\n")
+    table.write_text("\n".join(["age,dose,smoker,ward,ill", *rows]) + "\n")
 
-    project.federation("sites", "--source", str(table), "--sites", "3")
+    source = "--source", str(table)
+    schema = str(project.folder / "client" / "model" / "schema.json")
+    project.fednkit("schema", *source, "--label", "ill", "--out", schema)
+    project.fednkit("sites", *source, "--sites", "3")
     assert " passed" in project.make("seed", "test")
     assert "round 3: 3 of 3 sites" in project.make("network")

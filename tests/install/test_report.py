@@ -21,9 +21,9 @@ pytestmark = [
 def runs(installed: Install) -> list[Path]:
     project = installed("mnist", "numpy")
     for options in (["--alpha", "0.3"], ["--alpha", "3", "--aggregator", "fedopt"]):
-        project.federation("simulate", "--rounds", "5", "--name", options[1], *options)
+        project.fednkit("simulate", "--rounds", "5", "--name", options[1], *options)
     folders = sorted((project.folder / "runs").iterdir())
-    project.federation("report", *map(str, folders), "--output", str(folders[1] / "both.html"))
+    project.fednkit("report", *map(str, folders), "--output", str(folders[1] / "both.html"))
     return folders
 
 
@@ -75,7 +75,7 @@ def test_it_says_whether_federation_is_worth_it(runs: list[Path], browser: Any) 
     assert len(browser.find_elements("css selector", ".card")) == 4
     titles = [title.text for title in browser.find_elements("css selector", "h2")]
     assert titles == ["How the model learns", "Who gains", "What each site has", "How it was done"]
-    assert "python -m federation simulate" in browser.find_element("css selector", "pre").text
+    assert "fednkit simulate" in browser.find_element("css selector", "pre").text
 
 
 def test_the_figures_are_drawn_and_described(runs: list[Path], browser: Any) -> None:

@@ -1,4 +1,4 @@
-"""python -m federation serve: a network for trials between machines."""
+"""fednkit serve: a network for trials between machines."""
 
 import json
 import re
@@ -21,8 +21,8 @@ SECRET = "a secret of this test, long enough"  # noqa: S105
 @pytest.fixture(scope="module")
 def project(installed: Install) -> Installed:
     project = installed("fraud", "numpy")
-    project.federation("sites", "--sites", "2", "--examples", "4000")
-    project.federation("seed")
+    project.fednkit("sites", "--sites", "2", "--examples", "4000")
+    project.fednkit("seed")
     return project
 
 
@@ -151,7 +151,7 @@ def test_a_token_holds_its_role_and_its_end(
 ) -> None:
     monkeypatch.setenv("MY_SECRET", SECRET)
     options = "token", "--role", "client", "--days", "2", "--secret-env", "MY_SECRET"
-    token = project.federation(*options)
+    token = project.fednkit(*options)
     code = (
         "import json, jwt, sys, time\n"
         "claims = jwt.decode(sys.argv[1], sys.argv[2], algorithms=['HS256'])\n"
@@ -184,7 +184,7 @@ def test_a_secret_in_the_environment_does_not_lock_the_network_command_out(
     project: Installed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FEDN_JWT_SECRET_KEY", SECRET)
-    assert "round 1: 2 of 2 sites" in project.federation("network", "--rounds", "1")
+    assert "round 1: 2 of 2 sites" in project.fednkit("network", "--rounds", "1")
 
 
 @pytest.mark.skipif(MISSING != "", reason=MISSING)
@@ -192,7 +192,7 @@ def test_sites_join_a_controller_that_runs_elsewhere(project: Installed, tmp_pat
     with Elsewhere() as there:
         there.serve(project, "--host", there.address)
         url = "--api-url", f"http://{there.address}:8092"
-        project.federation("upload", *url)
+        project.fednkit("upload", *url)
         with sites(project, tmp_path, *url):
             printed = project.rounds_with(2, *url, "--rounds", "2")
     assert "sites online: site-1, site-2\n" in printed

@@ -1,8 +1,8 @@
 """A defence on a FEDn that is not the project's: as server functions, in FEDn's own service."""
 
 import json
-import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -16,21 +16,8 @@ pytestmark = pytest.mark.install
 
 SCRIPT = Path(__file__).with_name("fedn_own.py")
 
-# In place of an honest update, when the file that the site was started with says so. Written
-# anew, and not taken from the project's own attacks: both must come to the same.
-HONEST = "        weights.save(model, update, like=received)\n"
-BAD = """\
-        import numpy as np
+BAD_TRAIN = Path(__file__).with_name("bad_train.py")
 
-        orders, sent = os.environ.get("TEST_ORDERS"), update
-        order = open(orders).read() if orders else ""
-        if order == "sign-flip":
-            sent = [old - np.float32(10) * (new - old) for new, old in zip(sent, received)]
-        if order == "garbage":
-            model.write(b"no model")
-        else:
-            np.savez(model, **{str(index): array for index, array in enumerate(sent)})
-"""
 # As in the project's own networks: more threads sum in another order.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -56,7 +43,7 @@ class Federation:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         self.url = "--api-url", f"http://127.0.0.1:{json.loads(ready.read_text())['api_port']}"
-        printed = self.project.federation("upload", *self.url)
+        printed = self.project.fednkit("upload", *self.url)
         (self.seed,) = re.findall(r"newest model, .*: (\S+) \(seed\)", printed)
 
     def start_service(self) -> None:
@@ -81,7 +68,6 @@ class Federation:
             process = subprocess.Popen(
                 [self.project.python, SCRIPT, *arguments],
                 cwd=self.folder,
-                env=os.environ | {"PYTHONPATH": str(self.project.folder)},
                 text=True,
                 # The server ends when it closes.
                 stdin=subprocess.PIPE,
@@ -109,19 +95,16 @@ class Federation:
 
 
 def simulated(project: Installed, *options: str) -> Path:
-    project.federation("simulate", "--no-baselines", "--data", *options)
+    project.fednkit("simulate", "--no-baselines", "--data", *options)
     return project.run_folder()
 
 
 @pytest.fixture(scope="module")
 def project(installed: Install) -> Installed:
     project = installed("mnist", "numpy")
-    file = project.folder / "client" / "steps.py"
-    text = file.read_text("utf-8")
-    assert HONEST in text
-    file.write_text(text.replace(HONEST, BAD))
-    project.federation("sites", "--sites", "5")
-    project.federation("seed")
+    shutil.copy(BAD_TRAIN, project.folder / "client" / "train.py")
+    project.fednkit("sites", "--sites", "5")
+    project.fednkit("seed")
     project.make("package")
     return project
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from composing import make_secrets, secrets_of, services, started
+from composing import secrets_of, services, started
 from installing import CAPTURED, Install, Installed, check
 
 # Runs `fedn ...`; where it would connect, or serve, it writes down with what.
@@ -45,7 +45,8 @@ json.dump(seen, open(sys.argv[1], "w"))
 def folder(installed: Install) -> Installed:
     """A project that is set up, and whose secrets are made."""
     project = installed("fraud", "numpy")
-    assert make_secrets(project.folder).returncode == 0
+    project.fednkit("write", "compose.yaml")
+    project.fednkit("secrets")
     return project
 
 

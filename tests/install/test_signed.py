@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,11 +26,11 @@ pytestmark = pytest.mark.install
 def project(installed: Install, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """A project with a key, whose secret half lies in a home of its own."""
     project = installed("fraud", "numpy")
-    project.federation("sites", "--sites", "1", "--examples", "4000")
+    project.fednkit("sites", "--sites", "1", "--examples", "4000")
     before = os.environ.get("XDG_CONFIG_HOME")
     os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("initiator"))
-    project.federation("key")
-    project.federation("package")
+    project.fednkit("key")
+    project.fednkit("package")
     yield project
     if before is None:
         del os.environ["XDG_CONFIG_HOME"]
@@ -42,25 +43,24 @@ class Site:
 
     def __init__(self, project: Installed, folder: Path, in_image: bool) -> None:
         shutil.rmtree(project.folder / "invitations", ignore_errors=True)
-        project.federation("invite", "--site", "bank", "--api-url", "http://127.0.0.1:9")
+        project.fednkit("invite", "--site", "bank", "--api-url", "http://127.0.0.1:9")
         self.python, self.folder = project.python, folder
         invited = project.folder / "invitations" / "bank"
         self.settings = folder / "config" / "client.yaml"
         self.program = folder / "opt" / "joining"
         for name in ("config", "opt/joining", "state", "tmp"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        files = ["join.py", "verify.py", "fraud-detection.tgz"]
+        self.archive = self.program / "fraud-detection.tgz"
         if in_image:
-            # As the Dockerfile has it, from the project and not from the invitation.
-            shutil.copy(project.folder / "fraud-detection.tar.gz", self.program / files.pop())
-            for name in files:
-                shutil.copy(project.folder / "joining" / name, self.program)
+            # As the Dockerfile has it: from the project and its wheel, not from the invitation.
+            shutil.copy(project.folder / "fraud-detection.tar.gz", self.archive)
+            unpack_joining(project, self.program)
         else:
             self.settings = self.program / "client.yaml"
-            for name in files:
-                shutil.copy(invited / name, self.program)
+            shutil.copy(invited / "fraud-detection.tgz", self.archive)
+            shutil.copy(invited / "join.py", self.program)
+            shutil.copytree(invited / "joining", self.program / "joining", dirs_exist_ok=True)
         shutil.copy(invited / "client.yaml", self.settings)
-        self.archive = self.program / "fraud-detection.tgz"
         self.state = folder / "state" / "fraud-detection.bank.json"
         self.environment = {
             **os.environ,
@@ -91,6 +91,18 @@ class Site:
         (line,) = lines
         assert line.startswith(f"error: {self.archive}: expected ") or "the signature" in line
         return line.removeprefix(f"error: {self.archive}: ")
+
+
+def unpack_joining(project: Installed, folder: Path) -> None:
+    """Put join.py and its package, of the wheel in vendor/, into a folder."""
+    (wheel,) = (project.folder / "vendor").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            path = Path(name)
+            if path.parent == Path("fednkit/joining") and path.suffix == ".py":
+                target = folder if path.name == "join.py" else folder / "joining"
+                target.mkdir(exist_ok=True)
+                (target / path.name).write_bytes(archive.read(name))
 
 
 @pytest.fixture(params=["python alone", "image"])
@@ -149,10 +161,11 @@ def sign(project: Installed, content: bytes, trusted: str | None = None, key: st
     code = (
         "import sys, base64; from hashlib import blake2b\n"
         "from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey as Key\n"
-        "from federation import signing; from joining import verify\n"
-        "public = signing.PUBLIC.read_text()\n"
-        "number, _ = verify.public_key(public)\n"
-        "raw = verify.decode(signing.secret_file(verify.name_of(number)).read_text()"
+        "from fednkit.package import signing\n"
+        "from fednkit.joining import signature\n"
+        "public = open('signing.pub').read()\n"
+        "number, _ = signature.public_key(public)\n"
+        "raw = signature.decode(signing.secret_file(signature.name_of(number)).read_text()"
         ".splitlines()[1])\n"
         "own = Key.from_private_bytes(raw[62:94])\n"
         "key = own if sys.argv[1] == 'own' else Key.generate()\n"
@@ -234,7 +247,7 @@ def test_a_downgraded_version_is_refused(
     good = settings.read_text("utf-8")
     settings.write_text(good + f"# {tmp_path.name}\n")
     try:
-        project.federation("package")
+        project.fednkit("package")
         newer = site()
         new = json.loads(run_and_recall(newer))["version"]
     finally:
@@ -253,7 +266,7 @@ def test_a_downgraded_version_is_refused(
     # And a state that cannot be read is no state in which everything runs.
     newer.state.write_text("{}")
     assert newer.refusal().startswith(f"expected the last version in {newer.state}, found")
-    project.federation("package")
+    project.fednkit("package")
 
 
 def run_and_recall(site: Site) -> str:
@@ -271,8 +284,8 @@ def test_another_key_than_the_one_that_was_good_before_is_refused(
     kept = public.read_bytes(), signature.read_bytes()
     public.unlink()
     try:
-        project.federation("key")
-        project.federation("package")
+        project.fednkit("key")
+        project.fednkit("package")
         second = site()
     finally:
         public.write_bytes(kept[0])
@@ -324,18 +337,17 @@ def test_the_minisign_tool_checks_and_makes_the_same(project: Installed, tmp_pat
     before = signature.read_bytes()
     check(subprocess.run([MINISIGN, "-Sm", archive, "-s", secret, "-t", comment], **CAPTURED))
     try:
-        printed = project.federation("package")
+        printed = project.fednkit("package")
         assert printed.splitlines()[-1].endswith(".minisig, version 20990101T000000Z")
         assert Site(project, tmp_path / "site", False).run("check").returncode == 0
         # What follows it is later, though the clock says otherwise.
         archive.write_bytes(b"other")
-        code = "from federation import signing; print(signing.sign_archive().read_text())"
-        command: list[str | Path] = [project.python, "-c", code]
-        signed = check(subprocess.run(command, cwd=project.folder, **CAPTURED))
+        code = "from fednkit.package import signing; print(signing.sign_archive().read_text())"
+        signed = project.run_code(code)
         assert "version=20990101T000001Z" in signed
     finally:
         signature.write_bytes(before)
-        project.federation("package")
+        project.fednkit("package")
 
 
 def number(key: str) -> str:
@@ -350,12 +362,12 @@ def test_who_has_no_secret_key_signs_nothing_and_invites_nobody(
     assert again.stderr.startswith("error: signing.pub is there already, and sites take packages")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     # What is signed already stays so.
-    assert "signed: " in project.federation("package")
+    assert "signed: " in project.fednkit("package")
     settings = project.folder / "client" / "model" / "settings.py"
     good = settings.read_text("utf-8")
     settings.write_text(good + "# changed\n")
     try:
-        assert "not signed: the secret key is not in " in project.federation("package")
+        assert "not signed: the secret key is not in " in project.fednkit("package")
         assert not (project.folder / "fraud-detection.tar.gz.minisig").exists()
         refused = project.attempt("invite", "--site", "x", "--api-url", "http://127.0.0.1:9")
         assert refused.stderr == (
@@ -365,7 +377,7 @@ def test_who_has_no_secret_key_signs_nothing_and_invites_nobody(
     finally:
         settings.write_text(good)
         monkeypatch.undo()
-        project.federation("package")
+        project.fednkit("package")
 
 
 def test_the_secret_key_does_not_go_into_the_project(project: Installed, tmp_path: Path) -> None:
@@ -387,7 +399,7 @@ def test_the_secret_key_does_not_go_into_the_project(project: Installed, tmp_pat
         refused = project.attempt("package")
     finally:
         (project.folder / "client" / "k").unlink()
-        project.federation("package")
+        project.fednkit("package")
     assert "client/k holds what looks like a private key" in refused.stderr
 
 
@@ -410,26 +422,33 @@ def test_no_secret_is_in_any_file_that_leaves_the_initiator(
     secret = next(Path(os.environ["XDG_CONFIG_HOME"]).rglob("*.key")).read_text("utf-8")
     raw = base64.b64decode(secret.splitlines()[1])
     private = [PLANTED, secret.splitlines()[1].encode(), raw, raw[62:94]]
-    planted = [".env", "server.key", "deploy/server.key", "joining/client.yaml", "data/site-1/x"]
+    planted = [".env", "server.key", "vendor/server.key", "client.yaml", "data/site-1/x"]
     for name in planted:
         (project.folder / name).write_bytes(PLANTED)
     monkeypatch.setenv("BANK_TOKEN", PLANTED.decode())
     monkeypatch.setenv("FEDN_JWT_SECRET_KEY", PLANTED.decode())
     shutil.rmtree(project.folder / "invitations", ignore_errors=True)
     try:
-        project.federation("package")
+        project.fednkit("package")
         address = "--api-url", "http://127.0.0.1:9"
-        project.federation("invite", "--site", "without", *address)
-        project.federation("invite", "--site", "with", *address, "--token-env", "BANK_TOKEN")
-        project.federation("sbom")
+        project.fednkit("invite", "--site", "without", *address)
+        project.fednkit("invite", "--site", "with", *address, "--token-env", "BANK_TOKEN")
+        project.fednkit("sbom")
     finally:
         for name in planted:
             (project.folder / name).unlink()
     invitations = project.folder / "invitations"
     # What .dockerignore lets in, and nothing besides: a test of the fast ones holds it to that.
     allowed = (project.folder / ".dockerignore").read_text("utf-8").splitlines()
-    leaving = [project.folder / line[1:] for line in allowed if line.startswith("!")]
-    assert len(leaving) == 4
+    leaving = [
+        file
+        for line in allowed
+        if line.startswith("!")
+        for file in project.folder.glob(line[1:].lstrip("/"))
+    ]
+    assert {file.name for file in leaving} == {
+        *("requirements.lock", "fraud-detection.tar.gz", "fednkit-1.0.0-py3-none-any.whl"),
+    }
     leaving += [path for path in invitations.rglob("*") if path.is_file()]
     leaving += [project.folder / name for name in ("signing.pub", "fraud-detection.cdx.json")]
     holding = [path for path in leaving if any(part in path.read_bytes() for part in private)]

@@ -1,4 +1,4 @@
-"""FEDn behind https with tokens, as the project's own deploy/nginx.conf has it.
+"""FEDn behind https with tokens, as `fednkit write nginx.conf` has it.
 
 The controller, the combiner and nginx run elsewhere, and from here only nginx can be reached.
 """
@@ -49,16 +49,16 @@ class Secured:
         root = str(folder / "root.pem")
         self.trust = {"REQUESTS_CA_BUNDLE": root, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": root}
         there.serve(project, "--fqdn", there.address, FEDN_JWT_SECRET_KEY=SECRET)
-        start_nginx(there, project.folder / "deploy" / "nginx.conf", folder)
+        project.fednkit("write", "nginx.conf")
+        start_nginx(there, project.folder / "nginx.conf", folder)
 
     def token(self, role: str, secret: str = SECRET, days: float = 1) -> str:
         """Return a token; one of negative days has expired."""
         code = (
-            "import sys; from federation.tokens import make_token\n"
+            "import sys; from fednkit.controller.tokens import make_token\n"
             "print(make_token(sys.argv[1], sys.argv[2], float(sys.argv[3])))\n"
         )
-        command: list[str | Path] = [self.project.python, "-c", code, secret, role, str(days)]
-        return check(subprocess.run(command, cwd=self.project.folder, **CAPTURED)).strip()
+        return self.project.run_code(code, secret, role, str(days)).strip()
 
     def join(self, folder: Path, *options: str) -> subprocess.Popen[str]:
         """Start FEDn's own client for a site."""
@@ -141,8 +141,8 @@ def start_nginx(there: Elsewhere, site: Path, folder: Path) -> None:
 @pytest.fixture(scope="module")
 def secured(installed: Install, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     project = installed("fraud", "numpy")
-    project.federation("sites", "--sites", "2", "--examples", "4000")
-    project.federation("seed")
+    project.fednkit("sites", "--sites", "2", "--examples", "4000")
+    project.fednkit("seed")
     with Elsewhere() as there:
         yield Secured(project, there, tmp_path_factory.mktemp("tls"))
     assert project.processes() == {}
@@ -166,7 +166,7 @@ def test_with_tokens_sites_join_over_tls_and_rounds_end(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", secured.trust["REQUESTS_CA_BUNDLE"])
     monkeypatch.setenv("ADMIN", secured.token("admin"))
     options = "--api-url", secured.url, "--token-env", "ADMIN"
-    assert "package: uploaded\n" in secured.project.federation("upload", *options)
+    assert "package: uploaded\n" in secured.project.fednkit("upload", *options)
     printed = secured.project.rounds_with(2, *options, "--rounds", "2")
     assert "sites online: site-1, site-2\n" in printed
     assert "round 1: 2 of 2 sites" in printed
@@ -234,7 +234,7 @@ def test_an_invited_site_is_told_in_one_line_why_it_cannot_join(
         ),
         ("rootless", [], {}, "the certificate of https://"),
     ):
-        secured.project.federation("invite", "--site", name, "--api-url", secured.url, *options)
+        secured.project.fednkit("invite", "--site", name, "--api-url", secured.url, *options)
         folder = tmp_path / name
         shutil.move(secured.project.folder / "invitations" / name, folder)
         data = secured.project.folder / "data" / "site-1" / "transactions.csv"

@@ -31,13 +31,13 @@ from pathlib import Path
 
 _fit = Classifier.fit
 
-def fit(self, dataset, settings, seed):
+def fit(self, examples, settings, seed):
     print(os.getpid())
     print("to stderr", file=sys.stderr)
     if Path("busy").exists():
         Path("busy").unlink()
         time.sleep(600)
-    _fit(self, dataset, settings, seed)
+    _fit(self, examples, settings, seed)
 
 Classifier.fit = fit
 """
@@ -83,7 +83,7 @@ class Client:
 
     def start(self) -> str:
         """Start the package up; return the process id of the worker."""
-        assert self.run(f"{self.python} worker.py") == (0, "", "")
+        assert self.run(f"{self.python} -m fednsite.worker") == (0, "", "")
         return self.worker()
 
     def worker(self, other_than: str = "") -> str:
@@ -141,16 +141,15 @@ def workers(package: Path, client: str = "") -> list[str]:
 @pytest.fixture(scope="module")
 def project(installed: Install) -> Installed:
     project = installed("fraud", "numpy")
-    project.federation("sites", "--sites", "2", "--examples", "8000")
-    project.federation("seed")
+    project.fednkit("sites", "--sites", "2", "--examples", "8000")
+    project.fednkit("seed")
     return project
 
 
 @pytest.fixture
 def package(project: Installed, tmp_path: Path) -> Iterator[Path]:
     # Longer than a socket's path may be.
-    package = tmp_path / ("a long name " * 12) / "package"
-    shutil.copytree(project.folder / "client", package)
+    package = project.unpack(tmp_path / ("a long name " * 12) / "package")
     with (package / "model" / "classifier.py").open("a") as file:
         file.write(TALKING)
     shutil.copy(project.folder / "seed.npz", package.parent)
@@ -206,7 +205,11 @@ def test_a_step_that_is_handed_over_imports_nothing_of_weight(client: Client) ->
     assert code == 0
     imported = {line.rpartition("|")[2].strip() for line in said.splitlines() if "|" in line}
     assert "_socket" in imported
-    assert not imported & {"socket", "json", "pathlib", "subprocess", "threading", "numpy", "steps"}
+    heavy = {"socket", "json", "pathlib", "subprocess", "threading", "typing", "numpy"}
+    assert not imported & {*heavy, "fednsite.execution"}
+    assert {name for name in imported if name.startswith("fednsite")} == {
+        *("fednsite", "fednsite.step", "fednsite.worker", "fednsite.worker.handover"),
+    }
 
 
 def test_a_worker_that_was_killed_between_two_steps_is_replaced(
@@ -299,7 +302,7 @@ def test_a_worker_without_work_ends_and_the_next_step_starts_another(
 
 def test_a_worker_can_be_turned_off(new_client: Callable[..., Client]) -> None:
     client = new_client(RESIDENT_WORKER="off")
-    assert client.run(f"{client.python} worker.py") == (0, "", "")
+    assert client.run(f"{client.python} -m fednsite.worker") == (0, "", "")
     client.train()
     assert not (client.package / ".worker").exists()
 
@@ -308,7 +311,7 @@ def test_an_idle_time_that_is_no_number_is_said_and_costs_no_step(
     new_client: Callable[..., Client],
 ) -> None:
     client = new_client(RESIDENT_WORKER_IDLE="an hour")
-    code, _, said = client.run(f"{client.python} worker.py")
+    code, _, said = client.run(f"{client.python} -m fednsite.worker")
     assert code == 1
     assert said == (
         "error: RESIDENT_WORKER_IDLE: expected a number of seconds, found 'an hour'; "
@@ -372,7 +375,7 @@ def test_a_disk_that_takes_no_more_fails_the_step_as_it_does_alone(client: Clien
     )
     assert alone[0] == 1
     assert alone[2].endswith("error: [Errno 27] File too large\n")
-    assert client.run(f"{limit} worker.py") == (0, "", "")
+    assert client.run(f"{limit} -m fednsite.worker") == (0, "", "")
     worker = client.worker()
     for _ in range(2):
         code, printed, said = client.run(f"{limit} train.py ../seed.npz ../out")

@@ -9,6 +9,13 @@ from pathlib import Path
 import pytest
 from baking import ROOT, bake, generate, tree
 
+from fednkit.project.config import read_project
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 HOSTILE = [
     "quotes \" and ' and \"\"\" and '''",
     "back\\slash \\n \\",
@@ -36,15 +43,17 @@ def test_a_hostile_answer_comes_out_verbatim(tmp_path: Path, answer: str) -> Non
         license="MIT",
     )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["hostile"]
-    record = json.loads((project / "federation" / "project.json").read_text("utf-8"))
-    assert (record["name"], record["description"], record["author"]) == (expected,) * 3
+    record = read_project(project)
+    assert (record.name, record.description, record.author) == (expected,) * 3
+    told = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))["tool"]["fednkit"]
+    assert (told["name"], told["description"], told["author"]) == (expected,) * 3
     readme = (project / "README.md").read_text("utf-8").splitlines()
     assert (readme[0], readme[2]) == (f"# {expected}", f"> {expected}")
     assert f"Copyright (c) {expected}\n" in (project / "LICENSE").read_text("utf-8")
     plain = tree(bake(tmp_path / "plain", project_slug="hostile", license="MIT"))
     hostile = tree(project)
     changed = {name for name in plain if plain[name] != hostile[name]}
-    assert changed == {"LICENSE", "README.md", "federation/project.json"}
+    assert changed == {"LICENSE", "README.md", "pyproject.toml"}
 
 
 @pytest.mark.parametrize(
@@ -107,8 +116,7 @@ def test_generation_ends_with_the_next_commands(tmp_path: Path) -> None:
 
 
 def name_of(project: Path) -> str:
-    name: str = json.loads((project / "federation" / "project.json").read_text("utf-8"))["name"]
-    return name
+    return read_project(project).name
 
 
 def test_an_answer_is_a_template_on_the_command_line_and_not_when_typed(tmp_path: Path) -> None:
@@ -143,7 +151,7 @@ def test_answers_of_others_go_into_a_file_from_which_they_come_out_verbatim(
     result = generate(tmp_path / "out", "--replay-file", str(file))
     assert (result.returncode, result.stderr) == (0, "")
     project = tmp_path / "out" / "answers-of-others"
-    record = json.loads((project / "federation" / "project.json").read_text("utf-8"))
-    names = ("project_name", "description", "author_name", "task", "framework")
-    keys = ("name", "description", "author", "task", "framework")
-    assert [record[key] for key in keys] == [answers[name] for name in names]
+    record = read_project(project)
+    names = ("project_name", "description", "author_name", "task")
+    found = record.name, record.description, record.author, record.task
+    assert list(found) == [answers[name] for name in names]

@@ -92,7 +92,7 @@ def test_without_a_secret_compose_says_how_to_make_it(
     given = {name: value for name, value in secrets_of(folder).items() if name != missing}
     refused = resolve(tmp_path, **given)
     assert refused.returncode != 0
-    assert "run: python -m federation secrets" in refused.stderr.splitlines()[-1]
+    assert "run: fednkit secrets" in refused.stderr.splitlines()[-1]
 
 
 def test_no_secret_stands_in_the_compose_file(folder: Path, services: dict[str, Any]) -> None:
@@ -100,9 +100,7 @@ def test_no_secret_stands_in_the_compose_file(folder: Path, services: dict[str, 
     given = re.findall(r"(?i)^ *\w*(?:password|secret_key|token)\w*: (.+)$", text, re.MULTILINE)
     assert len(given) == 4
     for value in given:
-        assert re.fullmatch(
-            r"""(["'])\$\{M\w+_PASSWORD:\?run: python -m federation secrets\}\1""", value
-        )
+        assert re.fullmatch(r"""(["'])\$\{M\w+_PASSWORD:\?run: fednkit secrets\}\1""", value)
     assert services["mongo"]["environment"] == {
         "MONGO_INITDB_ROOT_USERNAME": "fedn",
         "MONGO_INITDB_ROOT_PASSWORD": secrets_of(folder)["MONGO_PASSWORD"],
@@ -298,13 +296,10 @@ def test_a_site_can_say_where_its_data_lies_and_who_may_read_it(
     assert client["environment"]["PRIVACY_BUDGET"] == "3"
 
 
-def test_the_compose_files_hold_no_answer_but_the_projects_folder_name() -> None:
-    folder = ROOT / "{{cookiecutter.__slug}}"
-    rendered = {
-        name: re.findall(r"\{\{.*?\}\}", (folder / name).read_text("utf-8"))
-        for name in ("compose.yaml", "joining/compose.yaml")
-    }
-    assert rendered == {
-        "compose.yaml": ["{{ cookiecutter.project_slug }}"],
-        "joining/compose.yaml": [],
-    }
+def test_the_compose_files_hold_no_answer_but_the_projects_folder_name(folder: Path) -> None:
+    library = ROOT / "src" / "fednkit"
+    text = (library / "controller" / "compose.yaml").read_text("utf-8")
+    assert (folder / "compose.yaml").read_text("utf-8") == text.replace(
+        "PROJECT-SLUG", "fraud-detection"
+    )
+    assert "PROJECT-SLUG" not in (library / "joining" / "compose.yaml").read_text("utf-8")

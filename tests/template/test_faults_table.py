@@ -21,11 +21,7 @@ def test_every_fault_that_is_tested_has_its_row_and_no_row_is_without_a_test() -
 
 
 def test_what_the_page_says_is_printed_is_what_the_tools_print() -> None:
-    sources = "".join(
-        file.read_text("utf-8")
-        for folder in ("client", "federation", "joining")
-        for file in sorted((ROOT / "{{cookiecutter.__slug}}" / folder).glob("*.py"))
-    )
+    sources = "".join(file.read_text("utf-8") for file in sorted((ROOT / "src").rglob("*.py")))
     # As they stand in the source, where a line may be broken and a value is put in later.
     plain = re.sub(r'"\s*\n\s*f?"', "", sources)
     for words in (
@@ -36,7 +32,7 @@ def test_what_the_page_says_is_printed_is_what_the_tools_print() -> None:
         "the resident worker was killed in the middle of this step; was there memory enough?",
         "; it is ended, and this step done alone",
         "this machine's disk is full, or the part of it that holds ",
-        "; go on with: python -m federation ",
+        "; go on with: fednkit ",
         "left the federation",
         "warning: two sites are called '",
         "FEDn did not start the session: ",

@@ -1,4 +1,4 @@
-"""The library's rooms: small, without circles, and the wheel that projects carry is made of them."""
+"""The library's rooms: small, without circles, and what the wheel in every project is made of."""
 
 import ast
 from collections.abc import Iterator

@@ -232,11 +232,10 @@ def is_generated(answers: dict[str, str], choices: dict[str, str]) -> None:
         text, wanted = generated[name].decode("utf-8"), expected[name].decode("utf-8")
         wanted = wanted.replace(PLAIN["project_slug"], answers["project_slug"])
         PARSERS.get(Path(name).suffix, str)(text)
-        if name == "federation/project.json":
+        if name == "pyproject.toml":
             keys = {"name": "project_name", "description": "description", "author": "author_name"}
-            assert json.loads(text) == json.loads(wanted) | {
-                key: answers[question] for key, question in keys.items()
-            }
+            found, record = (tomllib.loads(one)["tool"].pop("fednkit") for one in (text, wanted))
+            assert found == record | {key: answers[question] for key, question in keys.items()}
             continue
         if name == "README.md":
             assert blocks(text, 4) == blocks(wanted, 4)

@@ -1,5 +1,6 @@
 """Everything is formatted, linted and typed, here and as it is generated; and it stays small."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import lint
@@ -10,7 +11,7 @@ from size import size
 
 @pytest.mark.parametrize("check", lint.CHECKS.values(), ids=lint.CHECKS.keys())
 @pytest.mark.xdist_group("lint")
-def test_it_is_clean(check: "lint.Callable[[], str]") -> None:
+def test_it_is_clean(check: Callable[[], str]) -> None:
     assert check() == ""
 
 

@@ -1,7 +1,6 @@
 """The package and its classifier keep the contract that FEDn and the library rely on."""
 
 from fednkit.testing import Check, classifier_checks, package_checks, parametrize_with_checks
-
 from model.classifier import Classifier
 
 

@@ -1,6 +1,7 @@
 """What the model gets of a site's images. Their own rules are the library's to test."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ def images(folder: Path, labels: list[int]) -> Path:
     x = np.full(shape, field.maximum, field.dtype)
     y = np.array([data.SCHEMA.label.choices[label] for label in labels])
     path = folder / "site.npz"
-    arrays = {"x_train": x, "y_train": y, "x_test": x[:2], "y_test": y[:2]}
+    arrays: dict[str, Any] = {"x_train": x, "y_train": y, "x_test": x[:2], "y_test": y[:2]}
     np.savez(path, **arrays)
     return path
 

@@ -1,1 +1,1 @@
-"""The model library: the model, its data, its metrics and its settings. It knows nothing of FEDn."""
+"""The model library: model, data, metrics and settings. It knows nothing of FEDn."""

@@ -1,1 +1,0 @@
-"""What the doctor looks at: the machine, the project, and a network."""

@@ -1,0 +1,1 @@
+"""The model library: model, data, metrics and settings. It knows nothing of FEDn."""

@@ -1,0 +1,14 @@
+"""The package and its classifier keep the contract that FEDn and the library rely on."""
+
+from fednkit.testing import Check, classifier_checks, package_checks, parametrize_with_checks
+from model.classifier import Classifier
+
+
+@parametrize_with_checks(classifier_checks(Classifier))
+def test_classifier(check: Check) -> None:
+    check()
+
+
+@parametrize_with_checks(package_checks())
+def test_package(check: Check) -> None:
+    check()

@@ -1,1 +1,0 @@
-"""The initiator's tools. Nothing here is shipped: python -m federation --help."""
