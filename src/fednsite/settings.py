@@ -13,6 +13,8 @@ __all__ = ["BaseSettings"]
 MAX_NUMBER = 2**31 - 1
 # They bound nothing that is computed with, and may be as large as a float can be.
 UNBOUNDED = ("noise", "clip", "budget")
+# Whatever their default says.
+ABOVE_ZERO = ("epochs", "batch_size", "learning_rate", "clip", "budget", "delta")
 
 SettingsType = TypeVar("SettingsType", bound="BaseSettings")
 
@@ -76,7 +78,7 @@ class BaseSettings:
 
 def _check_range(name: str, value: float, default: float) -> None:
     """Raise `PackageError` unless a number is in the range that its default implies."""
-    if default > 0 and not value > 0:
+    if (default > 0 or name in ABOVE_ZERO) and not value > 0:
         raise PackageError(f"setting '{name}': expected a number above 0, found {value!r}")
     if (default == 0 and not value >= 0) or (name == "noise" and not isfinite(value)):
         raise PackageError(f"setting '{name}': expected 0 or more, found {value!r}")
