@@ -1,6 +1,6 @@
 """Whatever is answered: it is refused in one line, or comes out verbatim in files that parse.
 
-    HYPOTHESIS_PROFILE=nightly python -m pytest tests/test_properties.py    # make properties
+    make properties    # with HYPOTHESIS_PROFILE=nightly
 
 The fast profile tries the same few answers every time; the nightly one thousands of others. Both
 generate in this process, with the hook's own code, and watch what this process writes and starts.

@@ -16,7 +16,7 @@ from typing import Any
 from ..project.errors import ProjectError
 from .robust import ROBUST, bad_clients, needed
 
-__all__ = ["NO_AGGREGATOR", "add_options", "check", "read", "settings", "text"]
+__all__ = ["AGGREGATORS", "NO_AGGREGATOR", "add_options", "check", "read", "settings", "text"]
 
 # FEDn's own, which run as its plug-ins, and those of robust.py.
 AGGREGATORS = ("fedavg", "fedopt", *ROBUST)

@@ -14,7 +14,17 @@ from typing import NamedTuple
 from ..project.config import current
 from ..project.errors import ProjectError
 
-__all__ = ["Locked", "add_options", "entries", "license_of", "locked", "run", "spdx"]
+__all__ = [
+    "IDS",
+    "PIN",
+    "Locked",
+    "add_options",
+    "entries",
+    "license_of",
+    "locked",
+    "run",
+    "spdx",
+]
 
 PIN = re.compile(r"([\w.-]+)(?:\[[\w,-]+\])?==([\w.+!]+)")
 # How packages spell what SPDX (https://spdx.org/licenses) has one name for.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .run import Run
 
-__all__ = ["outcome_of", "rows", "warnings", "words"]
+__all__ = ["HEAD", "outcome_of", "rows", "warnings", "words"]
 
 # What may stand in a round's line beside its metrics, and the head of the report's table.
 KINDS = ("attackers", "refused", "clipped", "passed_over", "exhausted")

@@ -27,6 +27,7 @@ from ._fields import (
 )
 
 __all__ = [
+    "MAX_ROUNDS_BYTES",
     "Metrics",
     "RecordError",
     "baselines",
