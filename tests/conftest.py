@@ -7,8 +7,7 @@ import pytest
 from baking import COMBINATIONS, Project, bake
 
 # Generated projects, whose tests are run where they are generated.
-# fuzz/ still speaks of the tools that lay in every project, before the library.
-collect_ignore = ["golden", "fuzz"]
+collect_ignore = ["golden"]
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,9 @@
 
 import argparse
 import sys
-import tempfile
-from pathlib import Path
 
 from fuzz.kinds import KINDS
-from fuzz.running import Outcome, all_tried, projects
+from fuzz.running import Outcome, all_tried
 
 HEAD = ("kind", "cases", "refused", "accepted", "crashes", "peak, MB", "bound, MB", "minutes")
 
@@ -20,7 +18,6 @@ def row(name: str, outcome: Outcome) -> str:
 
 
 def main() -> None:
-    """Do what the command line says."""
     parser = argparse.ArgumentParser("python -m fuzz", description=__doc__)
     parser.add_argument("--cases", type=int, default=100_000, help="in all (default 100,000)")
     parser.add_argument("--seed", type=int, default=0, help="equal seeds try equal cases")
@@ -32,11 +29,9 @@ def main() -> None:
     counts = {name: -(-options.cases * KINDS[name].share // shares) for name in names}
     print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}", flush=True)
     outcomes: dict[str, Outcome] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        baked = projects(Path(folder))
-        for name, outcome in all_tried(baked, counts, options.seed, options.processes):
-            outcomes[name] = outcome
-            print(row(name, outcome), flush=True)
+    for name, outcome in all_tried(counts, options.seed, options.processes):
+        outcomes[name] = outcome
+        print(row(name, outcome), flush=True)
     total = sum(outcome["cases"] for outcome in outcomes.values())
     crashes = [one for outcome in outcomes.values() for one in outcome["found"]]
     print(f"\n{total:,} cases, {sum(o.get('crashes', 0) for o in outcomes.values()):,} crashes")

@@ -1,15 +1,16 @@
 """Try cases in this process, and print what came of each kind as a line of JSON.
 
-    python -B -m fuzz.child PROJECT SEED EVERY KIND=CASES ...
+    python -B -m fuzz.child SEED EVERY KIND=CASES ...
 
 EVERY: of a corpus' numbered cases each so many'th is tried. It is started by `fuzz.running` in an
-empty folder, with the project's library to import.
+empty folder, which becomes that of a project with its compute package.
 """
 
 import json
 import os
 import re
 import resource
+import shutil
 import sys
 import time
 import traceback
@@ -18,7 +19,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from fuzz.kinds import KINDS, Case, Judged, WrongError
+from library import write_package, write_project
+
+from fuzz.kinds import KINDS, Case, Target, WrongError
 
 # A message to a person: no longer than this, and one line.
 LONGEST = 4100
@@ -74,14 +77,31 @@ def forget_peak() -> None:
 class Trial:
     """Tries cases and counts."""
 
-    def __init__(self, judged: Judged, watch: Watch, megabytes: int) -> None:
-        self.judged, self.watch, self.megabytes = judged, watch, megabytes
+    def __init__(self, target: Target, watch: Watch, megabytes: int) -> None:
+        self.target, self.watch, self.megabytes = target, watch, megabytes
         self.scratch = scratch = Path(watch.scratch)
         self.found: dict[str, Any] = {"cases": 0, "refused": 0, "accepted": 0, "peak": 0.0}
         self.crashes: list[dict[str, str]] = []
         self.said = Path(scratch.parent, "said").open("w+b")  # noqa: SIM115
         os.dup2(self.said.fileno(), 1)
         os.dup2(self.said.fileno(), 2)
+
+    def warm_up(self) -> None:
+        """Try what is good, which imports and reserves what no case must be blamed for."""
+        for name in self.target.good:
+            if not self.target.judge(self.target.corpus[name]):
+                raise WrongError(f"refused {name}")
+            self.tidied()
+
+    def tidied(self) -> list[str]:
+        """Remove what a case made; return the names of what it should not have left."""
+        left = [path for path in self.scratch.iterdir() if not path.name.startswith("in")]
+        for path in self.scratch.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path in left:
+                path.unlink()
+        return [path.name for path in left]
 
     def one(self, name: str, case: Case) -> None:
         """Try a case and count it."""
@@ -91,8 +111,8 @@ class Trial:
         forget_peak()
         self.watch.on = True
         try:
-            outcome = "accepted" if self.judged.judge(case) else "refused"
-        except self.judged.refusals as error:
+            outcome = "accepted" if self.target.judge(case) else "refused"
+        except self.target.refusals as error:
             outcome = "refused"
             message = str(error)
             if not message.isprintable() or not message or len(message) > LONGEST:
@@ -108,7 +128,6 @@ class Trial:
             words = f"{type(error).__name__}: {str(error)[:200]!r}"
             self.crash(name, f"{words} at {Path(place.filename).name}:{place.lineno}")
         self.watch.on = False
-        self.judged.clean()
         extra = (memory("VmHWM:") - before) / 1e6
         self.found["cases"] += 1
         self.found[outcome] = self.found.get(outcome, 0) + 1
@@ -118,10 +137,8 @@ class Trial:
         if self.watch.seen:
             self.crash(name, f"did {self.watch.seen}")
             self.watch.seen.clear()
-        if left := [path for path in self.scratch.iterdir() if not path.name.startswith("in")]:
-            self.crash(name, f"left {[path.name for path in left]}")
-            for path in left:
-                path.unlink()
+        if left := self.tidied():
+            self.crash(name, f"left {left}")
         if self.said.tell():
             self.said.seek(0)
             self.crash(name, f"said {self.said.read(300)!r}")
@@ -137,7 +154,9 @@ class Trial:
 
 def main() -> None:
     """Try the corpus of each kind, then as many cases as asked for."""
-    project, seed, every, *asked = sys.argv[1:]
+    seed, every, *asked = sys.argv[1:]
+    write_project(Path.cwd())
+    sys.path.insert(0, str(write_package(Path.cwd() / "client")))
     scratch = Path.cwd() / "scratch"
     scratch.mkdir()
     watch, out = Watch(scratch), os.dup(1)
@@ -145,19 +164,20 @@ def main() -> None:
     for name, cases in (one.split("=") for one in asked):
         started = time.perf_counter()
         kind = KINDS[name]
-        judged = kind.ready(Path(project), scratch)
-        trial = Trial(judged, watch, kind.megabytes)
+        target = kind.ready(scratch)
+        trial = Trial(target, watch, kind.megabytes)
+        trial.warm_up()
         limit = memory("VmSize:") + RESERVED
         resource.setrlimit(resource.RLIMIT_AS, (limit, unlimited[1]))
-        for title, case in kept(judged.corpus, int(every)).items():
+        for title, case in kept(target.corpus, int(every)).items():
             trial.one(title, case)
         for number in range(int(cases)):
             label = f"{name} {seed} {number}"
-            trial.one(label, judged.generate(Random(label)))
+            trial.one(label, target.generate(Random(label)))
         resource.setrlimit(resource.RLIMIT_AS, unlimited)
         trial.said.close()
-        for path in scratch.iterdir():
-            path.unlink()
+        shutil.rmtree(scratch)
+        scratch.mkdir()
         seconds = time.perf_counter() - started
         line = {"kind": name, **trial.found, "seconds": seconds, "found": trial.crashes}
         os.write(out, (json.dumps(line) + "\n").encode())

@@ -1,17 +1,32 @@
 """JSON of somebody else's: the kinds `settings`, `schema`, and `site's metrics`."""
 
-import importlib
 import json
 import math
-import sys
 from fractions import Fraction
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 from typing import Any
 
-from fuzz.kinds import Judged, WrongError
-from fuzz.mutation import NUMBERS_OF_JSON, ODD_JSON, ODD_VALUES, TEXTS, as_text, hostile, mangled
+from library import TASK
+
+from fednkit.project import console
+from fednkit.runs import records
+from fednkit.sessions.rounds import Round
+from fednsite.data.schema import Schema
+from fednsite.errors import PackageError
+from fednsite.files import read_json_object
+from fuzz.kinds import Target, WrongError
+from fuzz.mutation import (
+    NUMBERS_OF_JSON,
+    ODD_JSON,
+    ODD_TEXTS,
+    ODD_VALUES,
+    TEXTS,
+    as_text,
+    hostile,
+    mangled,
+    odd_text,
+)
 
 GOOD_SETTINGS: dict[str, Any] = {
     "epochs": 2,
@@ -22,17 +37,36 @@ GOOD_SETTINGS: dict[str, Any] = {
 }
 
 
-def settings(project: Path, scratch: Path) -> Judged:
+IMAGES: dict[str, Any] = {
+    "fields": [
+        {"name": "x", "type": "array", "dtype": "uint8", "shape": [28, 28]},
+        {"name": "y", "constraints": {"enum": [0, 1]}},
+    ],
+    "label": "y",
+}
+
+
+def plainly_read(content: bytes) -> Any:
+    """Return what Python's own reader finds; keys that stand in it twice are wrong."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise WrongError("took a key that stands in it twice")
+        return dict(pairs)
+
+    return json.loads(content, object_pairs_hook=once)
+
+
+def settings(scratch: Path) -> Target:
     """Read the settings that a server sends, as `train` does."""
-    files: Any = importlib.import_module("model.files")
-    module: Any = importlib.import_module("model.settings")
-    errors: Any = importlib.import_module("model.errors")
+    from model.settings import Settings
+
     file = scratch / "in"
 
     def judge(case: bytes) -> bool:
         file.write_bytes(case)
-        found = module.Settings.override(files.read_json_object(file))
-        for name, value in json.loads(case).items():
+        found = Settings.override(read_json_object(file))
+        for name, value in plainly_read(case).items():
             if getattr(found, name) != value or type(getattr(found, name)) is type(None):
                 raise WrongError(f"took {getattr(found, name)!r} for {value!r}")
         if not (0 < found.learning_rate < math.inf and found.epochs > 0 and found.batch_size > 0):
@@ -51,22 +85,18 @@ def settings(project: Path, scratch: Path) -> Judged:
     for name in GOOD_SETTINGS:
         for number, value in enumerate(ODD_VALUES):
             corpus[f"{name}: {number}"] = json.dumps({name: value}).encode()
-    return Judged(corpus, generate, judge, (errors.PackageError,))
+    return Target(corpus, ["good settings"], generate, judge, (PackageError,))
 
 
-def schema(project: Path, scratch: Path) -> Judged:
+def schema(scratch: Path) -> Target:
     """Read a data contract."""
-    module: Any = importlib.import_module("model.schema")
-    errors: Any = importlib.import_module("model.errors")
     file = scratch / "in"
-    good = json.loads((project / "client" / "model" / "schema.json").read_text("utf-8"))
-    image = {"name": "x", "type": "array", "dtype": "uint8", "shape": [28, 28]}
-    images = {"fields": [image, {"name": "y", "constraints": {"enum": [0, 1]}}], "label": "y"}
+    good = json.loads((TASK / "schema.json").read_text("utf-8"))
 
     def judge(case: bytes) -> bool:
         file.write_bytes(case)
-        found = module.Schema.read(file)
-        value = json.loads(case)
+        found = Schema.read(file)
+        value = plainly_read(case)
         names = [entry["name"] for entry in value["fields"]]
         if sorted(names) != sorted(field.name for field in (*found.features, found.label)):
             raise WrongError("took other fields than are there")
@@ -81,37 +111,56 @@ def schema(project: Path, scratch: Path) -> Judged:
         return True
 
     def generate(random: Random) -> bytes:
-        value: Any = random.choice([good, good, images])
+        value: Any = random.choice([good, good, IMAGES])
         for _ in range(random.randrange(4)):
             value = mangled(random, value)
         return as_text(random, value)
 
-    corpus = dict(ODD_JSON) | {
-        "a good schema": json.dumps(good).encode(),
-        "a good schema of images": json.dumps(images).encode(),
-    }
-    places = ("name", "type", "constraints", "scale", "shape", "dtype")
-    for place in places:
-        for number, value in enumerate([*ODD_VALUES, [[]], [2**62], {"a": 1}]):
-            odd = {**images, "fields": [{**image, place: value}, images["fields"][1]]}
-            corpus[f"{place}: {number}"] = json.dumps(odd).encode()
-            for inner in ("minimum", "maximum", "enum", "center", "spread"):
-                field = {"name": "a", "type": "number", "constraints": {inner: value}}
-                field |= {"scale": {inner: value}}
-                odd = {"fields": [field, *images["fields"]], "label": "y"}
-                corpus[f"{inner}: {number}"] = json.dumps(odd).encode()
-    return Judged(corpus, generate, judge, (errors.PackageError,))
+    corpus = dict(ODD_JSON) | odd_schemas()
+    corpus["a good schema"] = json.dumps(good).encode()
+    good_ones = ["a good schema", "a good schema of images"]
+    return Target(corpus, good_ones, generate, judge, (PackageError,))
 
 
-def sent(project: Path, scratch: Path) -> Judged:
+def odd_schemas() -> dict[str, bytes]:
+    """Return a contract of images, and ones that are odd in one place."""
+    image, label = IMAGES["fields"]
+    found: dict[str, Any] = {"a good schema of images": IMAGES}
+    for number, value in enumerate([*ODD_VALUES, [[]], [2**62], {"a": 1}]):
+        for place in ("name", "type", "constraints", "scale", "shape", "dtype"):
+            found[f"{place}: {number}"] = {**IMAGES, "fields": [{**image, place: value}, label]}
+        for place in ("minimum", "maximum", "enum", "center", "spread"):
+            said = {"constraints": {place: value}, "scale": {place: value}}
+            fields = [{"name": "a", "type": "number", **said}, image, label]
+            found[f"{place}: {number}"] = {"fields": fields, "label": "y"}
+    return {name: json.dumps(value).encode() for name, value in found.items()}
+
+
+GOOD_METRICS: dict[str, Any] = {"auc": 0.91, "recall": None, "num_examples": 300}
+
+
+def check_mean(name: str, mean: float | None, sites: dict[str, records.Metrics]) -> None:
+    """Raise `WrongError` unless it is the mean of the sites' metric, of whole numbers exactly."""
+    pairs = [
+        (Fraction(value), Fraction(one.get("num_examples") or 1))
+        for one in sites.values()
+        if (value := one.get(name)) is not None
+    ]
+    if mean is None or not pairs:
+        if mean is not None or pairs:
+            raise WrongError(f"{name}: took {mean}")
+        return
+    exact = float(sum(value * weight for value, weight in pairs) / sum(w for _, w in pairs))
+    largest = max(abs(float(value)) for value, _ in pairs)
+    if not abs(mean - exact) <= 1e-9 * largest:
+        raise WrongError(f"{name}: took {mean}, expected {exact}")
+
+
+def metrics(scratch: Path) -> Target:
     """Take the metrics that sites send, and make one figure of each."""
-    records: Any = importlib.import_module("federation.records")
-    show: Any = importlib.import_module("federation.show")
-    rounds: Any = rounds_without_fedn()
-    good = {"auc": 0.91, "recall": None, "num_examples": 300}
 
-    def judge(case: list[str]) -> bool:
-        sites = {}
+    def judge(case: list[Any]) -> bool:
+        sites: dict[str, records.Metrics] = {}
         for number, text in enumerate(case):
             try:
                 sites[f"site-{number}"] = records.sent_metrics(text)
@@ -119,23 +168,10 @@ def sent(project: Path, scratch: Path) -> Judged:
                 sites[f"site-{number}"] = {}
                 if len(str(error)) > 10_000:
                     raise WrongError("too long a cause") from None
-        found = rounds.Round(1, finished=True, sites=sites).mean()
+        found = Round(1, finished=True, sites=sites).mean()
         for name, mean in found.items():
-            pairs = [
-                (Fraction(one[name]), one.get("num_examples") or 1)
-                for one in sites.values()
-                if one.get(name) is not None
-            ]
-            total = sum(weight for _, weight in pairs)
-            if (mean is None) != (not pairs):
-                raise WrongError(f"{name}: took {mean}")
-            if pairs:
-                exact = float(sum(value * weight for value, weight in pairs) / total)
-                largest = max(abs(float(value)) for value, _ in pairs)
-                if not abs(mean - exact) <= 1e-9 * largest:
-                    raise WrongError(f"{name}: took {mean}, expected {exact}")
-            text = show.number(mean)
-            if not text.isprintable():
+            check_mean(name, mean, sites)
+            if not (text := console.number(mean)).isprintable():
                 raise WrongError(f"shows {text!r}")
         json.dumps(found, allow_nan=False)
         return any(sites.values())
@@ -143,29 +179,22 @@ def sent(project: Path, scratch: Path) -> Judged:
     def generate(random: Random) -> list[str]:
         texts = []
         for _ in range(3):
-            value: Any = dict(good)
+            value: Any = dict(GOOD_METRICS)
             for _ in range(random.randrange(3)):
                 value = mangled(random, value)
             if isinstance(value, dict) and random.random() < 0.3:
                 value["num_examples"] = random.choice([*NUMBERS_OF_JSON, hostile(random)])
-            text = as_text(random, value).decode("utf-8", "replace")
-            texts.append(text)
+            texts.append(odd_text(random, value))
         return texts
 
-    plain = json.dumps(good)
-    corpus: dict[str, list[Any]] = {
-        name: [text.decode("utf-8", "replace"), plain] for name, text in ODD_JSON.items()
-    }
+    plain = json.dumps(GOOD_METRICS)
+    corpus: dict[str, list[Any]] = {name: [text, plain] for name, text in ODD_TEXTS.items()}
     corpus |= {"no text": [None, plain], "bytes": [b"{}", plain], "good metrics": [plain] * 3}
     for number, value in enumerate(ODD_VALUES):
-        corpus[f"a metric: {number}"] = [json.dumps({**good, "auc": value}), plain]
-        corpus[f"examples: {number}"] = [json.dumps({**good, "num_examples": value}), plain]
+        corpus[f"a metric: {number}"] = [json.dumps({**GOOD_METRICS, "auc": value}), plain]
+        corpus[f"examples: {number}"] = [
+            json.dumps({**GOOD_METRICS, "num_examples": value}),
+            plain,
+        ]
         corpus[f"a name: {number}"] = [json.dumps({str(value): 0.5}), plain]
-    return Judged(corpus, generate, judge, ())
-
-
-def rounds_without_fedn() -> Any:
-    """Import `federation.rounds`, with stand-ins for what of FEDn it imports and does not use."""
-    sys.modules["fedn"] = SimpleNamespace(APIClient=object)  # type: ignore[assignment]
-    sys.modules["federation.controller"] = SimpleNamespace(listed=list)  # type: ignore[assignment]
-    return importlib.import_module("federation.rounds")
+    return Target(corpus, ["good metrics"], generate, judge)
