@@ -34,6 +34,10 @@ GOOD_SETTINGS: dict[str, Any] = {
     "learning_rate": 0.01,
     "balance_classes": True,
     "seed": 7,
+    "noise": 1.0,
+    "clip": 2.0,
+    "budget": 8.0,
+    "delta": 1e-5,
 }
 
 
@@ -74,7 +78,7 @@ def settings(scratch: Path) -> Target:
         return True
 
     def generate(random: Random) -> bytes:
-        value: Any = dict(random.sample(sorted(GOOD_SETTINGS.items()), random.randint(0, 5)))
+        value: Any = dict(random.sample(sorted(GOOD_SETTINGS.items()), random.randint(0, 9)))
         if value and random.random() < 0.4:
             value[random.choice(list(value))] = random.choice([*NUMBERS_OF_JSON, *TEXTS])
         elif random.random() < 0.7:
