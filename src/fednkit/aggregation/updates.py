@@ -22,6 +22,8 @@ Weights = list[npt.NDArray[Any]]
 HEADER = 4096
 # Characters of an update's metadata, of which there are a few hundred; and of a cause.
 METADATA, LONGEST = 1 << 20, 500
+# No weight of a model that still learns; sums of more would leave float32, and lose the round.
+MAX_WEIGHT = 1e30
 # More examples than any site has; beyond it, a number is a mistake or a way to outweigh all others.
 MAX_EXAMPLES = 10**10
 
@@ -100,6 +102,8 @@ def rejection(weights: Weights, metadata: dict[str, Any], like: Weights) -> str 
             )[:LONGEST]
         if not np.isfinite(array).all():
             return f"array {index} holds NaN or infinite values"
+        if (np.abs(array) > MAX_WEIGHT).any():
+            return f"array {index} holds values beyond {MAX_WEIGHT:g}"
     return None
 
 
