@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from baking import ROOT
-from installing import CAPTURED, VENVS, Install, Installed, check
+from installing import CAPTURED, VENVS, Install, Installed, check, install
 
 pytestmark = pytest.mark.install
 
@@ -44,8 +44,7 @@ def scaleout(request: pytest.FixtureRequest) -> Path:
         if not python:
             pytest.skip(f"scaleout {release} is tried on Python {request.param}; there is none")
         check(subprocess.run([python, "-m", "venv", "--clear", venv], **CAPTURED))
-        pip = venv / "bin" / "pip"
-        check(subprocess.run([pip, "install", "--quiet", f"scaleout=={release}"], **CAPTURED))
+        install(venv, f"scaleout=={release}")
         (venv / ".ready").touch()
     return venv / "bin"
 
