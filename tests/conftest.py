@@ -1,5 +1,6 @@
 """What the tests share: one generated project per combination."""
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from baking import COMBINATIONS, Project, bake
 # Generated projects, whose tests are run where they are generated.
 # fuzz/ still speaks of the tools that lay in every project, before the library.
 collect_ignore = ["golden", "fuzz"]
+
+
+# Projects are run as on users' machines, where whatever is imported leaves its byte code behind.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")

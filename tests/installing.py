@@ -48,8 +48,10 @@ class Installed:
         self.python = self.venv / "bin" / "python"
         if environment in FRAMEWORKS:
             fill_shared(environment)
-            # It is later than the files of this project, so make does not install again.
+            # They are later than the files of this project, so make does not install again.
             (self.venv / ".ready").touch()
+            needs = (folder / "vendor" / "requirements.txt").read_text("utf-8")
+            (self.venv / f".fednkit-{needs.partition('sha256:')[2][:16]}").touch()
         else:
             with locked(environment):
                 make(folder, self.venv, "setup")

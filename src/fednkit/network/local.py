@@ -191,6 +191,8 @@ def start_clients(
         command += ["--api-url", f"http://{LOOPBACK}", "--api-port", str(api.port)]
         environment = ONE_THREAD | {
             "FEDN_DATA_PATH": str(site),
+            # The package must find the library beside it.
+            "PYTHONSAFEPATH": "",
             # The package's commands start `python`: the one that runs this.
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         }
