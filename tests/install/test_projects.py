@@ -14,8 +14,10 @@ REAL_DIGITS = ROOT.parent / "shared" / "data" / "mnist10k.npz"
 
 @pytest.mark.parametrize(("task", "framework"), COMBINATIONS)
 def test_a_project_tests_packages_and_trains_over_the_network(
-    installed: Install, task: str, framework: str
+    installed: Install, task: str, framework: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # As on its owner's machine, where Python leaves its caches beside the sources.
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     project = installed(task, framework)
     assert " passed" in project.make("lint", "test")
     assert "SHA-256" in project.make("package", "seed")

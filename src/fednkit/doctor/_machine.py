@@ -14,7 +14,7 @@ from ..project.errors import ProjectError
 from . import where
 
 OLDEST, NEWEST = (3, 10), (3, 12)
-REQUIREMENTS = "requirements.txt", "requirements-dev.txt"
+REQUIREMENTS = "requirements.txt", "requirements-fedn.txt", "requirements-dev.txt"
 
 
 def python() -> str:

@@ -49,6 +49,11 @@ DATA_SUFFIXES = {
     *(".arrow", ".csv", ".db", ".feather", ".h5", ".hdf5", ".joblib", ".keras", ".npy", ".npz"),
     *(".orc", ".parquet", ".pickle", ".pkl", ".pt", ".pth", ".sqlite", ".tsv", ".xls", ".xlsx"),
 }
+# What Python and other tools leave in a checkout; .fednignore adds patterns of the project's own.
+LEFT_OUT = (
+    *(".fednignore", ".scaleoutignore", "__pycache__", "*.pyc", ".*_cache"),
+    *(".worker", ".venv", "venv", ".DS_Store"),
+)
 SECRET_NAMES = (".env", ".env.*", ".netrc", ".pypirc", "*.key", "*.p12", "*.pem", "*.pfx", "id_*sa")
 
 
@@ -161,10 +166,11 @@ def collect(folder: Path, max_size: float = MAX_FILE_MEGABYTES) -> dict[str, byt
 
 
 def ignore_patterns(folder: Path) -> list[str]:
-    """Return the patterns of .fednignore, read as FEDn reads them."""
+    """Return what is always left out, and the patterns of .fednignore, read as FEDn reads them."""
     file = folder / ".fednignore"
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    own = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return [*LEFT_OUT, *own]
 
 
 def walk(folder: Path, patterns: list[str]) -> Iterator[Path]:

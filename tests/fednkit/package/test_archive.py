@@ -112,6 +112,21 @@ def test_caches_and_what_fednignore_names_stay_out(folder: Path) -> None:
     assert build(folder) == before
 
 
+def test_what_python_and_tools_leave_in_a_checkout_stays_out_without_a_fednignore(
+    folder: Path,
+) -> None:
+    (folder / ".fednignore").unlink()
+    before = build(folder)
+    for name in (
+        *("model/__pycache__/big.cpython-311.pyc", "train.pyc", ".mypy_cache/3.11/train.data.json"),
+        *(".ruff_cache/x", ".venv/pyvenv.cfg", "venv/pyvenv.cfg", ".worker/1-2", ".DS_Store"),
+        *(".fednignore", ".scaleoutignore"),
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    assert build(folder) == before
+
+
 def refusal(folder: Path) -> str:
     with pytest.raises(ProjectError) as error:
         archive.package_files(folder, max_size=0.5)
