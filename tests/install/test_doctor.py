@@ -113,6 +113,11 @@ FAULTS = {
         "packages",
         "numpy: expected 2.2.5, found 2.2.6; run: make clean setup",
     ),
+    "another version of FEDn installed": (
+        edit("requirements-fedn.txt", "fedn==0.33.0", "fedn==0.32.0"),
+        "packages",
+        "fedn: expected 0.32.0, found 0.33.0; run: make clean setup",
+    ),
     "a package missing": (
         edit("requirements.txt", "numpy==2.2.6", "numpy==2.2.6\na-missing-one==1.0"),
         "packages",

@@ -148,9 +148,9 @@ def test_an_archive_with_another_checksum_is_not_even_unpacked(site: Site) -> No
     assert list((site.folder / "package").iterdir()) == []
 
 
-def test_scaleout_would_pack_the_same_members(site: Site, project: Installed) -> None:
-    client = project.folder / "client"
-    command: list[str | Path] = [site.scaleout / "scaleout", "package", "create", "--path", client]
+def test_scaleout_packs_all_members_of_an_unpacked_archive(site: Site, project: Installed) -> None:
+    folder = project.unpack(site.folder / "unpacked")
+    command: list[str | Path] = [site.scaleout / "scaleout", "package", "create", "--path", folder]
     check(subprocess.run([*command, "--name", "its.tgz"], cwd=site.folder, **CAPTURED))
     with (
         tarfile.open(project.folder / "fraud-detection.tar.gz") as ours,

@@ -51,7 +51,8 @@ DATA_SUFFIXES = {
 }
 # What running, testing and editing leave there; an owner's .fednignore adds to it.
 ALWAYS_IGNORED = [
-    *(".fednignore", "__pycache__", "*.pyc", ".*_cache", ".worker", ".venv", "venv", ".DS_Store"),
+    *(".fednignore", ".scaleoutignore", "__pycache__", "*.pyc", ".*_cache", ".worker"),
+    *(".venv", "venv", ".DS_Store"),
 ]
 SECRET_NAMES = (".env", ".env.*", ".netrc", ".pypirc", "*.key", "*.p12", "*.pem", "*.pfx", "id_*sa")
 

@@ -46,7 +46,7 @@ def the_tutorials_client_trains_and_validates() -> None:
         site.step("train", model_in, model_out)
         site.step("validate", model_out, validation)
         _check_update(model_in, model_out)
-        with variables(**_site_data()):
+        with variables(FEDN_DATA_PATH=str(site_folders()[0])):
             training, held_out = (len(data_module().load(part)) for part in ("train", "test"))
         found = strict_json(model_out.with_name("model_out-metadata"))
         expect(
@@ -97,6 +97,9 @@ def fedns_client_unpacks_and_runs_the_archive() -> None:
         dispatcher.run_cmd(f"train {model_in} {site.folder}/trained")
         dispatcher.run_cmd(f"validate {site.folder}/trained {site.folder}/validation")
         dispatcher.run_cmd(f"predict {site.folder}/trained {site.folder}/predictions")
+        held_out = len(data_module().load("test"))
+        found = strict_json(site.folder / "validation")["num_examples"]
+        expect(found == held_out, f"validate.py: expected {held_out} examples, found {found}")
         expected = len(data_module().load("all")), data_module().num_classes()
         predicted = np.array(strict_json(site.folder / "predictions")["probabilities"])
         expect(
@@ -210,10 +213,6 @@ def the_archive_runs_with_its_own_library() -> None:
 
 def _expect_line(line: str, expected: str) -> None:
     expect(expected in line, f"expected '{expected}' in the message, found: {line}")
-
-
-def _site_data() -> dict[str, str]:
-    return {"FEDN_DATA_PATH": str(site_folders()[0])}
 
 
 CHECKS = (

@@ -114,6 +114,7 @@ def test_what_running_testing_and_editing_leave_behind_stays_out(folder: Path) -
         ".venv/pyvenv.cfg",
         "venv/x.py",
         ".DS_Store",
+        ".scaleoutignore",
     ):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"cache")
