@@ -47,7 +47,7 @@ def test_the_project_is_found_from_its_folder_and_from_those_below(
         monkeypatch.chdir(folder)
         assert current() == Project(
             root,
-            version="1.0.0",
+            version=__version__,
             task="fraud",
             slug="fraud-detection",
             name="Fraud Detection",
