@@ -1,5 +1,6 @@
 """Everything is formatted, linted and typed, here and as it is generated; and it stays small."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -47,3 +48,9 @@ def test_one_person_reads_a_project_in_fifteen_minutes(baked: Path) -> None:
     assert found.files <= 32
     assert found.python <= 500
     assert found.readme <= 120
+    stated = re.search(
+        r"(\d+) files, with at most (\d+) lines", (ROOT / "README.md").read_text("utf-8")
+    )
+    assert stated
+    assert found.files == int(stated[1])
+    assert found.python <= int(stated[2])
