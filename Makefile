@@ -8,6 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null \
 	&& echo $$python && break; done)
 RUN := .venv/bin/python
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 DEMO := build/demo
 VENDOR := {{cookiecutter.__slug}}/vendor
 # No caches in the tree: cookiecutter would take those in the template's folder for parts of it.
@@ -29,9 +30,10 @@ setup: .venv/.ready ## install what the template needs into .venv, and the libra
 		"install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@echo "installing into .venv; the first time takes a few minutes"
 	@test -x $(RUN) || "$(PYTHON)" -m venv .venv
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --require-hashes \
-		--force-reinstall -r '$(VENDOR)/requirements.txt'
+	@$(PIP) "$$(grep '^uv==' requirements-dev.txt)"
+	@$(RUN) -m uv pip install --quiet --python $(RUN) -r requirements-dev.txt \
+		|| $(PIP) -r requirements-dev.txt
+	@$(PIP) --no-index --no-deps --require-hashes --force-reinstall -r '$(VENDOR)/requirements.txt'
 	@touch $@
 
 demo: setup ## generate a project, check it, and train it over a real FEDn network

@@ -2,7 +2,7 @@
 
     python bare_work.py train|validate IN OUT
 
-`entry_points.py` copies this file into a project's `client` folder and runs it there.
+`entry_points.py` copies this file into an unpacked package and runs it there.
 """
 
 import json

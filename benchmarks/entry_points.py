@@ -12,7 +12,6 @@ Prints a table and writes build/bench/entry_points.json.
 import os
 import shutil
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ STYLES = ("cold", "bare", "plain", "warm")
 # Processes of a few milliseconds are run so often in a turn.
 OFTEN = 5
 
-# Appended to the modules of the bench's own project: what is in these functions is the work.
+# Appended to the modules of the unpacked package: what is in these functions is the work.
 STOPWATCH = """
 
 def _timed(work):
@@ -58,7 +57,7 @@ class Steps:
     """The steps of one project, in every style."""
 
     def __init__(self, project: Project) -> None:
-        self.project = project
+        self.project, self.package = project, project.unpack()
         self.work = project.folder / "work"
         self.environment = {
             **os.environ,
@@ -68,20 +67,19 @@ class Steps:
         # Byte code is kept, as it is at every site: the first turn writes it.
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         for module, lines in TIMED.items():
-            with (project.client / "model" / module).open("a", encoding="utf-8") as file:
+            with (self.package / "model" / module).open("a", encoding="utf-8") as file:
                 file.write(STOPWATCH + lines)
         for script in ("bare_work.py", "plain_style.py"):
-            shutil.copy(HERE / script, project.client)
+            shutil.copy(HERE / script, self.package)
         self.process(["-m", "fednsite.worker"])
-        while not list(project.client.glob(".worker/*")):
-            time.sleep(0.01)
+        measuring.wait_for(lambda: any(self.package.glob(".worker/*")), "a resident worker")
 
     def process(self, arguments: list[str], **environment: str) -> tuple[float, float]:
         """Return a process' seconds, and those of them that were work."""
         self.work.write_text("")
         whole = seconds(
             [self.project.python, *arguments],
-            cwd=self.project.client,
+            cwd=self.package,
             env=self.environment | environment,
         )
         return whole, sum(map(float, self.work.read_text().split()))
@@ -114,7 +112,7 @@ def measure(framework: str, runs: int) -> dict[str, dict[str, float]]:
     steps = Steps(Project(measuring.fresh_folder(f"entry_points-{framework}"), framework))
     measured = measuring.in_turn(steps.cases(), runs)
     # Without its place, the worker ends.
-    shutil.rmtree(steps.project.client / ".worker", ignore_errors=True)
+    shutil.rmtree(steps.package / ".worker", ignore_errors=True)
     results = {}
     for name, turns in measured.items():
         pairs = [pair for turn in turns for pair in turn]

@@ -54,6 +54,22 @@ class Project:
         for tool in ("sites", "seed"):
             run([self.python, "-m", "fednkit", tool], cwd=self.folder)
 
+    def unpack(self) -> Path:
+        """Build the archive and unpack it into a new folder, as at a site; return that."""
+        run([self.python, "-m", "fednkit", "package"], cwd=self.folder)
+        package = self.folder / "package"
+        shutil.unpack_archive(self.folder / "bench.tar.gz", package, "gztar")
+        return package
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Wait until a condition holds; end the benchmark if it does not within a minute."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"error: expected {what} within a minute, found none")
+        time.sleep(0.01)
+
 
 def run(command: Sequence[str | Path], **options: Any) -> str:
     """Run a command, which must succeed, and return what it printed."""

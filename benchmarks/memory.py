@@ -24,7 +24,9 @@ CLIENT = """
 import glob, os, subprocess, sys, time
 python, seed, out = sys.argv[1:]
 subprocess.run([python, "-m", "fednsite.worker"], check=True)
+deadline = time.monotonic() + 60
 while not any(name.count(".") == 1 for name in glob.glob(f".worker/{os.getpid()}-*")):
+    assert time.monotonic() < deadline, "expected a resident worker within a minute, found none"
     time.sleep(0.01)
 for step in map(str.strip, sys.stdin):
     subprocess.run([python, f"{step}.py", seed, f"{out}-{step}"], check=True)
@@ -40,12 +42,11 @@ def environment(project: Project, site: int = 1) -> dict[str, str]:
 class Client:
     """A process with a site and a worker, until it is told to end."""
 
-    def __init__(self, project: Project, site: int = 1) -> None:
+    def __init__(self, project: Project, package: Path, site: int = 1) -> None:
         out = project.folder / f"out-{site}"
-        self.project = project
         self.process = subprocess.Popen(
             [sys.executable, "-c", CLIENT, project.python, project.seed, out],
-            cwd=project.client,
+            cwd=package,
             env=environment(project, site),
             text=True,
             stdin=subprocess.PIPE,
@@ -82,11 +83,11 @@ def megabytes(file: Path, entry: str) -> float:
     return int(lines[entry].split()[0]) / 1024
 
 
-def cold_peak(project: Project) -> float:
+def cold_peak(project: Project, package: Path) -> float:
     """Return the peak resident megabytes of a `train` that works alone."""
     arguments = [str(project.python), "train.py", str(project.seed), "../out"]
     alone = environment(project) | {"RESIDENT_WORKER": "off"}
-    process = subprocess.Popen(arguments, cwd=project.client, env=alone)
+    process = subprocess.Popen(arguments, cwd=package, env=alone)
     # Not less than this process' own peak, which is a fraction of any framework's.
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -95,9 +96,9 @@ def cold_peak(project: Project) -> float:
     return usage.ru_maxrss / 1024
 
 
-def long_lived(project: Project) -> dict[str, float]:
+def long_lived(project: Project, package: Path) -> dict[str, float]:
     """Return a worker's peak over many steps, and how much it grew over the later ones."""
-    client = Client(project)
+    client = Client(project, package)
     resident = []
     for number in range(STEPS):
         client.step(("train", "validate")[number % 2])
@@ -107,9 +108,9 @@ def long_lived(project: Project) -> dict[str, float]:
     return {"worker_peak": peak, "worker_growth": resident[-1] - resident[SETTLED - 1]}
 
 
-def together(project: Project, number: int) -> float:
+def together(project: Project, package: Path, number: int) -> float:
     """Return the megabytes that the workers of several clients hold together."""
-    clients = [Client(project, site) for site in range(1, number + 1)]
+    clients = [Client(project, package, site) for site in range(1, number + 1)]
     for client in clients:
         client.step("train")
         client.step("validate")
@@ -124,10 +125,11 @@ def measure(framework: str, runs: int) -> dict[str, float]:
     project = Project(measuring.fresh_folder(f"memory-{framework}"), framework)
     sites = ["-m", "fednkit", "sites", "--sites", str(max(CLIENTS))]
     measuring.run([project.python, *sites], cwd=project.folder)
-    results = {"cold_peak": statistics.median(cold_peak(project) for _ in range(runs))}
-    results |= long_lived(project)
+    package = project.unpack()
+    results = {"cold_peak": statistics.median(cold_peak(project, package) for _ in range(runs))}
+    results |= long_lived(project, package)
     for number in CLIENTS:
-        results[f"workers_{number}"] = together(project, number)
+        results[f"workers_{number}"] = together(project, package, number)
         measuring.progress(f"{framework}: {number} of {max(CLIENTS)} clients")
     measuring.progress("")
     return results

@@ -4,7 +4,7 @@
 
 It imports FEDn, builds and compiles the model, reads the table and trains. The model and its
 loops are those of the generated project, so that what differs is only what is around them.
-`entry_points.py` copies this file into a project's `client` folder and runs it there.
+`entry_points.py` copies this file into an unpacked package and runs it there.
 """
 
 import os
@@ -14,22 +14,22 @@ import numpy as np
 import polars as pl
 from fedn.utils.helpers.helpers import get_helper, save_metadata, save_metrics
 
+from fednsite.data.examples import Examples
 from model.classifier import Classifier
-from model.dataset import Dataset
 from model.metrics import evaluate
 from model.settings import Settings
 
 helper = get_helper("numpyhelper")
 
 
-def load_data(is_train: bool) -> Dataset:
+def load_data(is_train: bool) -> Examples:
     """Read the table, scale it by its own columns, and hold out one example in five."""
     table = pl.read_csv(os.environ["FEDN_DATA_PATH"] + "/transactions.csv").to_dummies("region")
     labels = table["fraud"].cast(pl.Int64).to_numpy()
     features = table.drop("fraud").cast(pl.Float32).to_numpy()
     features = (features - features.mean(axis=0)) / features.std(axis=0)
     rows = (np.arange(len(labels)) % 5 > 0) == is_train
-    return Dataset(features[rows], labels[rows])
+    return Examples(features[rows], labels[rows])
 
 
 def load_parameters(path: str, width: int) -> Classifier:

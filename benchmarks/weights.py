@@ -25,6 +25,7 @@ WAYS = ("raw", "stored", "compressed", "ours")
 
 ARCHIVE = """
 import json, sys, time
+from pathlib import Path
 from fednkit.package.archive import archive_bytes, package_files
 start = time.perf_counter()
 content = archive_bytes(package_files(Path("client")))

@@ -1,5 +1,6 @@
 """What the tests share: one generated project per combination."""
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -8,6 +9,10 @@ from baking import COMBINATIONS, Project, bake
 
 # Generated projects, whose tests are run where they are generated.
 collect_ignore = ["golden"]
+
+
+# Projects are run as on users' machines, where whatever is imported leaves its byte code behind.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 import fednsite
+from fednkit import __version__
 from fednsite.interfaces import Data
 from fednsite.step import Step
 
@@ -105,7 +106,7 @@ def imported(folder: Path) -> Iterator[Package]:
 def write_project(root: Path, **changed: str) -> Path:
     """Write the record of a project, which `fednkit.project.config.current` finds."""
     record = {
-        "version": "1.0.0",
+        "version": __version__,
         "task": "fraud",
         "slug": "fraud-detection",
         "name": "Fraud Detection",

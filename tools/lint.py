@@ -64,7 +64,11 @@ def project(task: str, framework: str) -> str:
     """Return what is wrong with the style and the types of a generated project."""
     folder = BUILD / f"{task}-{framework}"
     shutil.rmtree(folder, ignore_errors=True)
-    baked = bake(folder, hooks=False, task=task, framework=framework)
+    return wrong_in(bake(folder, hooks=False, task=task, framework=framework))
+
+
+def wrong_in(baked: Path) -> str:
+    """Return what is wrong with the style and the types of a project's folder."""
     return style(baked) + run("mypy", "--cache-dir", str(BUILD / "projects"), folder=baked)
 
 

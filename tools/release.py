@@ -4,8 +4,10 @@
     python tools/release.py check v1.2.3   # the tag, the files and the changelog agree
     python tools/release.py notes          # the newest release's section of CHANGELOG.md
 
-The version stands in one place, `_version` in cookiecutter.json, from where it reaches every
-generated project. A release keeps what projects are generated from in tests/releases/, so that
+Template and library have one version: `_version` in cookiecutter.json, which generated projects
+record, and `__version__` of fednkit, after which the wheel in their vendor/ is named. Between two
+releases `_version` ends in "+unreleased", and the library keeps the number of the last release. A
+release keeps what projects are generated from in tests/releases/, so that
 the tests of updates run on any checkout, a shallow one and one without tags too.
 
 This runs on the standard library: nothing is installed where a tag is released.
@@ -23,7 +25,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASES = ROOT / "tests" / "releases"
-GOLDEN = ROOT / "tools" / "golden.py"
+# What follows from the version: the wheel, and the generated files that name it.
+RENEWED_BY = "wheel.py", "golden.py"
+LIBRARY = "src/fednkit/__init__.py"
+VENDOR = "{{cookiecutter.__slug}}/vendor"
 # What a project is generated from; the rest of the template is for its maintainers.
 SOURCES = "cookiecutter.json", "hooks", "templates", "{{cookiecutter.__slug}}"
 HEADING = re.compile(r"^## (?P<version>\d+\.\d+\.\d+) \(\d{4}-\d\d-\d\d\)$", re.MULTILINE)
@@ -38,6 +43,14 @@ def version(root: Path = ROOT) -> str:
     """Return the version that generated projects record."""
     recorded: str = json.loads((root / "cookiecutter.json").read_text("utf-8"))["_version"]
     return recorded
+
+
+def library_version(root: Path = ROOT) -> str:
+    """Return the version of the library, from its source."""
+    found = re.search(r'^__version__ = "(.*)"$', (root / LIBRARY).read_text("utf-8"), re.MULTILINE)
+    if not found:
+        raise ReleaseError(f"{LIBRARY}: expected __version__, found none")
+    return found[1]
 
 
 def expected_version(changelog: str) -> str:
@@ -112,23 +125,33 @@ def make(new: str) -> None:
     table = ROOT / "cookiecutter.json"
     lines = table.read_text("utf-8").replace(f'"_version": "{old}"', f'"_version": "{new}"')
     table.write_text(lines, "utf-8", newline="\n")
-    # The trees in tests/golden/ hold the version.
-    if GOLDEN.exists():
-        subprocess.run([sys.executable, "-B", str(GOLDEN)], check=True)
+    library = ROOT / LIBRARY
+    lines = library.read_text("utf-8").replace(f'"{library_version()}"', f'"{new}"')
+    library.write_text(lines, "utf-8", newline="\n")
+    for tool in RENEWED_BY:
+        subprocess.run([sys.executable, "-B", str(ROOT / "tools" / tool)], check=True)
+    git("add", "--all")
     RELEASES.mkdir(exist_ok=True)
     (RELEASES / f"v{new}.tar.xz").write_bytes(snapshot(sources()))
     git("add", "--all")
     git("commit", "--quiet", "--message", f"Release {new}")
     git("tag", "--annotate", f"v{new}", "--message", f"Release {new}")
-    print(f"v{new} is committed and tagged. Check it: make test; then: git push --follow-tags")
+    print(f"v{new} is committed and tagged. Check it: make test test-all")
+    print("then: git push --follow-tags")
 
 
 def check(tag: str) -> None:
-    """Raise `ReleaseError` unless a tag, the changelog, the version and the snapshot agree."""
+    """Raise `ReleaseError` unless tag, changelog, versions, wheel and snapshot agree."""
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    for what, found in (("CHANGELOG.md", expected_version(changelog)), ("_version", version())):
+    wheels = [path.name.split("-")[1] for path in (ROOT / VENDOR).glob("*.whl")]
+    for what, found in (
+        ("CHANGELOG.md", expected_version(changelog)),
+        ("_version", version()),
+        (LIBRARY, library_version()),
+        (VENDOR, ", ".join(wheels)),
+    ):
         if f"v{found}" != tag:
-            raise ReleaseError(f"{what}: expected {tag.removeprefix('v')}, found {found}")
+            raise ReleaseError(f"{what}: expected {tag.removeprefix('v')}, found {found or 'none'}")
     kept = RELEASES / f"{tag}.tar.xz"
     if not kept.exists():
         raise ReleaseError(f"{kept.relative_to(ROOT)}: expected the release's sources, found none")

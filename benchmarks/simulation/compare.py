@@ -37,6 +37,14 @@ def environment(name: str, *requirements: str) -> Path:
     return python
 
 
+def set_up(folder: Path) -> Path:
+    """Set a project up as its users do; return its environment's Python."""
+    venv = ROOT / "build" / "venvs" / "numpy"
+    make = ["make", "-C", str(folder), "setup", f"VENV={venv}", f"PYTHON={sys.executable}"]
+    subprocess.run(make, check=True, capture_output=True)
+    return venv / "bin" / "python"
+
+
 def project() -> Path:
     """Generate a project for tables with the benchmark's model and schema in it."""
     answers = ["project_name=benchmark", "task=fraud", "framework=numpy"]
@@ -99,7 +107,7 @@ def main() -> None:
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     folder = project()
-    ours = environment("numpy", "-r", str(folder / "requirements-dev.txt"))
+    ours = set_up(folder)
     flower = environment("flower", FLOWER, "numpy==2.2.6")
 
     (WORK / "settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")

@@ -64,15 +64,28 @@ def privacy_statement() -> str:
     )
 
 
+def _data() -> "Data":
+    """Import the package's `model.data`, which reads the contract, from the working folder."""
+    try:
+        from model import data
+    except ModuleNotFoundError as error:
+        if error.name != "model":
+            raise
+        raise PackageError(
+            f"{Path.cwd()}: Python finds no `model` here; run this in the package's folder, and "
+            "unset PYTHONSAFEPATH"
+        ) from None
+    module: Data = data
+    return module
+
+
 def main() -> None:
     """Check the file that the command line names; exit with 1 and one line for a mistake."""
     if len(sys.argv) != 2:
         print("usage: python -m fednsite.check FILE", file=sys.stderr)
         raise SystemExit(2)
     try:
-        # Here, because importing it reads the contract, which may be wrong.
-        from model import data
-
+        data = _data()
         print(check(data, Path(sys.argv[1])))
         os.environ["FEDN_DATA_PATH"] = sys.argv[1]
         if statement := privacy_statement():

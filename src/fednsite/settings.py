@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, TypeVar, cast
 
 from .errors import PackageError
@@ -11,9 +11,9 @@ __all__ = ["BaseSettings"]
 
 # The largest whole number that every framework takes.
 MAX_NUMBER = 2**31 - 1
-# They bound nothing that is computed with, and may be as large as a float can be.
+# Settings without an upper limit.
 UNBOUNDED = ("noise", "clip", "budget")
-# Whatever their default says.
+# Settings that must be above 0, regardless of their default.
 ABOVE_ZERO = ("epochs", "batch_size", "learning_rate", "clip", "budget", "delta")
 
 SettingsType = TypeVar("SettingsType", bound="BaseSettings")
@@ -64,8 +64,7 @@ class BaseSettings:
                     f"setting '{name}' is unknown; expected one of {', '.join(kinds)}"
                 )
             if kinds[name] is float and type(value) is int:
-                # A larger one might exceed every float; the range check rejects it anyway.
-                value = float(max(-1, min(value, MAX_NUMBER + 1)))
+                value = _to_float(value)
             if type(value) is not kinds[name]:
                 plain = isinstance(value, str | int | float | None)
                 found = repr(value) if plain else type(value).__name__
@@ -76,11 +75,20 @@ class BaseSettings:
         return cls(**accepted)
 
 
+def _to_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
+
+
 def _check_range(name: str, value: float, default: float) -> None:
     """Raise `PackageError` unless a number is in the range that its default implies."""
-    if (default > 0 or name in ABOVE_ZERO) and not value > 0:
+    above_zero = name in ABOVE_ZERO or (default > 0 and name != "noise")
+    if above_zero and not value > 0:
         raise PackageError(f"setting '{name}': expected a number above 0, found {value!r}")
-    if (default == 0 and not value >= 0) or (name == "noise" and not isfinite(value)):
+    not_negative = default == 0 or name == "noise"
+    if (not_negative and not value >= 0) or (name == "noise" and not isfinite(value)):
         raise PackageError(f"setting '{name}': expected 0 or more, found {value!r}")
     if name not in UNBOUNDED and not abs(value) <= MAX_NUMBER:
         raise PackageError(f"setting '{name}': expected a number up to {MAX_NUMBER:,}")

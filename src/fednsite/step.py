@@ -41,7 +41,7 @@ def main(entry_point: "Callable[[Step], Any]") -> None:
     if len(sys.argv) != 3:
         print(f"usage: {USAGE[name]}", file=sys.stderr)
         raise SystemExit(2)
-    _check_library(os.path.dirname(os.path.abspath(entry_point.__code__.co_filename)))
+    _check_library(os.path.dirname(os.path.abspath(sys.argv[0])))
     model_in, out = sys.argv[1:]
     worker = find_worker()
     code = hand_over(worker, name, model_in, out) if worker else None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fednsite.errors import PackageError
 from fednsite.files import (
     atomic_write,
     dump_json,
@@ -25,6 +26,25 @@ def test_a_json_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     value = {"name": "Ærø \U0001f40e", "numbers": [1, 2.5, None], "more": {"true": True}}
     write_atomically(tmp_path / "file.json", dump_json(value))
     assert read_json_object(tmp_path / "file.json") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("no JSON", "expected JSON, found none: Expecting value: line 1 column 1 (char 0)"),
+        ("[1]", "expected a JSON object, found list"),
+        ('{"a": NaN}', "expected JSON, found none: NaN is no number"),
+        ('{"a": 1e999}', "expected JSON, found none: 1e999 is no number"),
+        ('{"a": 1, "a": 2}', "expected JSON, found none: a key stands in it twice"),
+        (" " * (1 << 20) + "{}", "expected JSON of up to 1,048,576 bytes, found 1,048,578"),
+    ],
+)
+def test_what_is_no_strict_json_object_is_refused(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "model-metadata"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(PackageError) as error:
+        read_json_object(path)
+    assert str(error.value) == f"{path}: {expected}"
 
 
 def test_a_file_appears_when_the_block_ends_and_not_before(tmp_path: Path) -> None:

@@ -34,6 +34,12 @@ def npz(folder: Path, content: dict[str, Any]) -> Path:
     return path
 
 
+def test_a_schema_of_a_table_is_refused_before_there_is_data() -> None:
+    table = Schema((Field("x", "number"),), Field("y", "integer", (0, 1)))
+    with pytest.raises(PackageError, match="field 'x': expected an array, found number"):
+        Images.blank(table)
+
+
 def test_images_are_scaled_and_the_parts_kept_apart(tmp_path: Path) -> None:
     path = npz(tmp_path, arrays())
     train, test, everything = (read_images(SCHEMA, part, path) for part in ("train", "test", "all"))

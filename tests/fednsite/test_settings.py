@@ -23,6 +23,25 @@ class Settings(BaseSettings):
     schedule: str = "constant"
 
 
+@dataclass(frozen=True)
+class Repeated(BaseSettings):
+    """A default of the library's that an owner has changed, and one below 0."""
+
+    noise: float = 1.0
+    temperature: float = -2.0
+
+
+def test_a_site_may_be_asked_for_no_noise_where_the_default_asks_for_some() -> None:
+    assert Repeated.override({"noise": 0}).noise == 0
+    with pytest.raises(PackageError, match="setting 'noise': expected 0 or more, found -1"):
+        Repeated.override({"noise": -1})
+
+
+def test_a_whole_number_for_a_float_keeps_its_value() -> None:
+    assert Repeated.override({"temperature": -5}).temperature == -5
+    assert Settings.override({"budget": 10**12}).budget == 1e12
+
+
 def test_nothing_sent_leaves_the_defaults() -> None:
     assert Settings.override({}) == Settings()
 

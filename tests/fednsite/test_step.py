@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from runpy import run_path
 from typing import Any
@@ -54,11 +55,13 @@ def test_a_function_of_another_name_is_refused(tmp_path: Path) -> None:
 def test_another_library_than_the_packages_own_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["train.py", "in", "out"])
     (tmp_path / "fednsite").mkdir()
     used = Path(str(fednsite.__file__)).parent
+    # A decorator makes a function of another file of it.
     with pytest.raises(SystemExit) as ended:
-        main(entry_point(tmp_path, "train"))
+        main(wraps(entry_point(tmp_path, "train"))(lambda step: 1))
     assert ended.value.code == (
         f"error: {used}: expected the library of the package, {tmp_path / 'fednsite'}; "
         "unset PYTHONSAFEPATH and PYTHONPATH"

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fednsite.data.schema import Schema
+from fednsite.data.schema import Field, Schema
 from fednsite.data.table import Table, read_table
 from fednsite.errors import PackageError
 
@@ -34,6 +34,11 @@ def schema(tmp_path: Path) -> Schema:
     path = tmp_path / "schema.json"
     path.write_text(json.dumps({"fields": FIELDS, "label": "ill"}))
     return Schema.read(path)
+
+
+def test_the_blank_row_keeps_the_limits() -> None:
+    below = Schema((Field("debt", "number", (), -9.0, -2.0),), Field("y", "integer", (0, 1)))
+    assert Table.blank(below)["debt"].tolist() == [-2.0]
 
 
 def csv(folder: Path, *lines: str) -> Path:

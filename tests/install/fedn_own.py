@@ -37,20 +37,20 @@ def hooks(address: str) -> None:
 def serve(address: str, ready: Path) -> None:
     # FEDn reads it when it is imported.
     os.environ["FEDN_COMPUTE_PACKAGE_DIR"] = str(Path.cwd())
-    from fednkit.network import server
-    from fednkit.network._hooks import Hooks
+    from fedn.network.combiner.hooks.hook_client import CombinerHookInterface
+    from fedn.network.combiner.modelservice import ModelService
 
-    def leave(handler: Any) -> None:
-        from fedn.network.combiner.hooks.hook_client import CombinerHookInterface
+    from fednkit.network import _guard, _models, _updates, server
 
+    def ask_the_service(handler: Any) -> None:
         # `serve` set it to a closed port before FEDn read it.
         os.environ["HOOK_SERVICE_HOST"] = address
-        handler.round_handler.hook_interface = CombinerHookInterface()
+        handler.hook_interface = CombinerHookInterface()
 
     with (
-        mock.patch.object(Hooks, "install", leave),
-        mock.patch.object(server, "take_updates_of_the_round_alone", lambda *_: None),
-        mock.patch.object(server, "_then_in_order", lambda wait, _: wait),
+        mock.patch.object(_guard, "Guard", ask_the_service),
+        mock.patch.object(_models, "SiteModels", ModelService),
+        mock.patch.object(_updates, "RoundUpdates"),
     ):
         server.serve(ready, server.Setup())
 

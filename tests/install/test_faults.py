@@ -61,14 +61,15 @@ def test_a_killed_client_is_named_and_the_session_goes_on(project: Installed) ->
     assert sorted(record["rounds"][-1]["sites"]) == ["site-1"]
 
 
-def test_a_killed_server_is_named(project: Installed) -> None:
+@pytest.mark.parametrize("line", ["network:", "seed model:", "round 1:"])
+def test_a_killed_server_is_named(project: Installed, line: str) -> None:
     process = project.start("network", "--rounds", "50")
-    until(process, "round 1:")
+    until(process, line)
     kill(project, r"fednkit\.network\.server")
     code, printed = rest(process)
     assert code == 1
     assert "error: FEDn's server ended: killed by SIGKILL" in printed
-    assert (project.run_folder() / "model.npz").exists()
+    assert (project.run_folder() / "model.npz").exists() == (line == "round 1:")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -12,11 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from baking import FRAMEWORKS, ROOT
-from installing import CAPTURED, SLOW_BUT_NUMPY, Install, check
+from installing import CAPTURED, SLOW_BUT_NUMPY, UV, Install, check
 
 pytestmark = pytest.mark.install
 
-UV = Path(sys.executable).with_name("uv")
 PYTHONS = "3.10", "3.11", "3.12"
 PLATFORMS = (
     "x86_64-manylinux_2_28",

@@ -19,6 +19,8 @@ import pytest
 import yaml
 from installing import CAPTURED, Install, Installed, check
 
+from fednkit import __version__
+
 pytestmark = pytest.mark.install
 
 
@@ -447,7 +449,7 @@ def test_no_secret_is_in_any_file_that_leaves_the_initiator(
         for file in project.folder.glob(line[1:].lstrip("/"))
     ]
     assert {file.name for file in leaving} == {
-        *("requirements.lock", "fraud-detection.tar.gz", "fednkit-1.0.0-py3-none-any.whl"),
+        *("requirements.lock", "fraud-detection.tar.gz", f"fednkit-{__version__}-py3-none-any.whl"),
     }
     leaving += [path for path in invitations.rglob("*") if path.is_file()]
     leaving += [project.folder / name for name in ("signing.pub", "fraud-detection.cdx.json")]

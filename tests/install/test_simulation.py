@@ -223,6 +223,7 @@ def test_a_client_that_fails_is_named_and_skipped_when_asked(project: Installed)
         (["--dropout", "1"], "--dropout: expected 0 to below 1, found 1"),
         (["--alpha", "0"], "--alpha: expected a number above 0, found 0"),
         (["--metric", "beauty"], "--metric: expected one of accuracy, log_loss, found 'beauty'"),
+        (["--clients", "900", "--partition", "iid"], "no way found to give each of 900 sites"),
         (["--partition", "column"], "--partition column and --column NAME go together"),
         (["--set", "epochs"], "--set: expected NAME=VALUE with a JSON value, found 'epochs'"),
         (["--set", "epoch=1"], "setting 'epoch' is unknown; expected one of seed, "),

@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 import yaml
-from installing import CAPTURED, VENVS, Install, Installed, check, installed_digest, locked
+from installing import (
+    CAPTURED,
+    VENVS,
+    Install,
+    Installed,
+    check,
+    fresh_venv,
+    install,
+    installed_digest,
+    locked,
+)
 
 pytestmark = pytest.mark.install
 
@@ -47,10 +57,8 @@ def packages(project: Installed) -> Path:
     digest = installed_digest(project.folder)
     with locked("site-numpy"):
         if not marker.exists() or marker.read_text() != digest:
-            check(subprocess.run([sys.executable, "-m", "venv", "--clear", venv], **CAPTURED))
-            pip = venv / "bin" / "pip"
-            needs = project.folder / "requirements.txt"
-            check(subprocess.run([pip, "install", "--quiet", "-r", needs], **CAPTURED))
+            fresh_venv(venv)
+            install(venv, "-r", project.folder / "requirements.txt")
             marker.write_text(digest)
     for name in ("fednkit", "fednsite", "fedn"):
         code = f"import importlib.util as u, sys; sys.exit(u.find_spec({name!r}) is not None)"

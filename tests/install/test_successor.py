@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from baking import ROOT
-from installing import CAPTURED, VENVS, Install, Installed, check
+from installing import CAPTURED, VENVS, Install, Installed, check, install
 
 pytestmark = pytest.mark.install
 
@@ -44,8 +44,7 @@ def scaleout(request: pytest.FixtureRequest) -> Path:
         if not python:
             pytest.skip(f"scaleout {release} is tried on Python {request.param}; there is none")
         check(subprocess.run([python, "-m", "venv", "--clear", venv], **CAPTURED))
-        pip = venv / "bin" / "pip"
-        check(subprocess.run([pip, "install", "--quiet", f"scaleout=={release}"], **CAPTURED))
+        install(venv, f"scaleout=={release}")
         (venv / ".ready").touch()
     return venv / "bin"
 
@@ -149,9 +148,9 @@ def test_an_archive_with_another_checksum_is_not_even_unpacked(site: Site) -> No
     assert list((site.folder / "package").iterdir()) == []
 
 
-def test_scaleout_would_pack_the_same_members(site: Site, project: Installed) -> None:
-    client = project.folder / "client"
-    command: list[str | Path] = [site.scaleout / "scaleout", "package", "create", "--path", client]
+def test_scaleout_packs_all_members_of_an_unpacked_archive(site: Site, project: Installed) -> None:
+    folder = project.unpack(site.folder / "unpacked")
+    command: list[str | Path] = [site.scaleout / "scaleout", "package", "create", "--path", folder]
     check(subprocess.run([*command, "--name", "its.tgz"], cwd=site.folder, **CAPTURED))
     with (
         tarfile.open(project.folder / "fraud-detection.tar.gz") as ours,

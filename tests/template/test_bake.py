@@ -51,6 +51,7 @@ def test_every_file_parses_and_holds_no_template_code(baked: Path) -> None:
         parsers.get(Path(name).suffix, str)(text)
         assert "{{" not in text.replace("${{", "") or name.endswith(".yml"), name
         assert not re.search(r"\{%|%\}|\{#", text), name
+        assert "cookiecutter" not in text, name
         assert text.endswith("\n"), name
         assert not text.endswith("\n\n"), name
         assert "\r" not in text, name

@@ -79,10 +79,12 @@ def test_the_projects_workflow_runs_verbs_of_its_makefile_and_nothing_else(proje
     assert {command.removeprefix("make ") for command in commands} <= verbs(folder)
 
 
-def test_every_verb_that_a_workflow_or_a_hook_runs_is_there(cared_for: Path) -> None:
+def test_every_verb_and_every_test_that_a_workflow_or_a_hook_runs_is_there(cared_for: Path) -> None:
     hooks = yaml.safe_load((cared_for / ".pre-commit-config.yaml").read_text("utf-8"))
     entries = [hook["entry"] for repo in hooks["repos"] for hook in repo["hooks"]]
     entries += [step["run"] for step in steps(cared_for) if "run" in step]
+    for path in {path for entry in entries for path in re.findall(r"\btests/\S+", entry)}:
+        assert (cared_for / path).exists(), path
     called = {verb for entry in entries for verb in re.findall(r"make ([a-z-]+)", entry)}
     assert called
     assert called <= verbs(cared_for)
@@ -150,6 +152,13 @@ def test_the_image_gets_nothing_but_what_the_dockerfile_copies(baked: Path) -> N
     dockerfile = (baked / "Dockerfile").read_text("utf-8")
     copied = re.findall(r"^(?:COPY|ADD) (?!--from)(.*) \S+$", dockerfile, re.MULTILINE)
     assert sorted(allowed) == sorted(f"!{name}" for names in copied for name in names.split())
+
+
+def test_editors_break_lines_where_the_linter_does(project: Any) -> None:
+    rules = (ROOT / ".editorconfig").read_text("utf-8")
+    for folder in (ROOT, project("fraud", "numpy")):
+        settings = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["tool"]["ruff"]
+        assert f"max_line_length = {settings['line-length']}\n" in rules
 
 
 def test_every_file_has_the_same_line_ends_and_no_blanks_at_them(baked: Path) -> None:

@@ -8,11 +8,13 @@ import release
 from baking import CONTEXT, ROOT, TASKS, bake
 from updating import HEAD, RELEASES, Template, edit, here, of_the_project
 
+from fednkit import __version__
 from fednkit.project.config import read_project
 
 # Not of the fast tier: with every release there is more to update.
 pytestmark = pytest.mark.install
-WHEEL = "{{cookiecutter.__slug}}/vendor/fednkit-1.0.0-py3-none-any.whl"
+WHEEL = f"{{{{cookiecutter.__slug}}}}/vendor/fednkit-{__version__}-py3-none-any.whl"
+NEXT = "99.0.0"
 
 
 @pytest.fixture(scope="session")
@@ -89,9 +91,9 @@ def later(tmp_path_factory: pytest.TempPathFactory) -> Template:
     name = "{{cookiecutter.__slug}}/client/model/settings.py"
     files[name] += b"\n# The template goes on.\n"
     # A newer library comes as a file of another name.
-    files[WHEEL.replace("1.0.0", "1.1.0")] = files.pop(WHEEL) + b"newer"
+    files[WHEEL.replace(__version__, NEXT)] = files.pop(WHEEL) + b"newer"
     name = "{{cookiecutter.__slug}}/vendor/requirements.txt"
-    files[name] = files[name].replace(b"fednkit==1.0.0", b"fednkit==1.1.0")
+    files[name] = files[name].replace(f"=={__version__} ".encode(), f"=={NEXT} ".encode())
     template.git(template.folder, "tag", "here")
     template.commit(files)
     return template
@@ -106,7 +108,7 @@ def test_changes_in_other_lines_of_an_edited_file_are_merged(
     later.keep(project)
     assert "conflict" not in later.update(project)
     assert [path.name for path in (project / "vendor").glob("*.whl")] == [
-        "fednkit-1.1.0-py3-none-any.whl"
+        f"fednkit-{NEXT}-py3-none-any.whl"
     ]
     fresh = later.generate(tmp_path / "new", HEAD, framework="numpy")
     edit(fresh, "fraud")
@@ -162,6 +164,7 @@ def test_the_version_is_that_of_the_changelog() -> None:
     # The first change after a release begins a section "Unreleased", and until the next one the
     # version ends in "+unreleased".
     assert CONTEXT["_version"] == release.expected_version(changelog)
+    assert release.library_version() == CONTEXT["_version"].partition("+")[0]
 
 
 def test_every_release_of_the_changelog_is_kept_and_says_its_version() -> None:

@@ -19,9 +19,11 @@ __all__ = ["Weights", "is_exhausted", "is_finite", "read_metadata", "read_update
 Weights = list[npt.NDArray[Any]]
 
 # Bytes of an array's header in an npz, at the most.
-HEADER = 4096
+MAX_HEADER_BYTES = 4096
 # Characters of an update's metadata, of which there are a few hundred; and of a cause.
-METADATA, LONGEST = 1 << 20, 500
+MAX_METADATA_CHARACTERS, MAX_CAUSE_CHARACTERS = 1 << 20, 500
+# No weight of a model that still learns; sums of more would leave float32, and lose the round.
+MAX_WEIGHT = 1e30
 # More examples than any site has; beyond it, a number is a mistake or a way to outweigh all others.
 MAX_EXAMPLES = 10**10
 
@@ -32,7 +34,7 @@ def read_update(content: bytes, like: Weights) -> Weights:
     like: the global model, which bounds what is unpacked: a small file may claim to hold much.
     Raises `ValueError` with the cause.
     """
-    bound = sum(array.size * 8 + HEADER for array in like)
+    bound = sum(array.size * 8 + MAX_HEADER_BYTES for array in like)
     try:
         size = len(content)
         # A long list of members takes more than the file.
@@ -59,7 +61,7 @@ def read_update(content: bytes, like: Weights) -> Weights:
         return found
     except Exception as error:
         # Whatever bytes a site sends, they are its own fault and must not end a round.
-        cause = " ".join(str(error).split())[:LONGEST] or type(error).__name__
+        cause = " ".join(str(error).split())[:MAX_CAUSE_CHARACTERS] or type(error).__name__
         raise ValueError(f"expected a model file (npz), found: {cause}") from None
 
 
@@ -69,7 +71,9 @@ def read_metadata(text: str) -> dict[str, Any]:
     Raises `ValueError` with the cause.
     """
     try:
-        found = json.loads(text)["training_metadata"] if len(text) <= METADATA else None
+        found = (
+            json.loads(text)["training_metadata"] if len(text) <= MAX_METADATA_CHARACTERS else None
+        )
     except (ValueError, KeyError, TypeError, RecursionError):
         found = None
     if not isinstance(found, dict):
@@ -97,9 +101,11 @@ def rejection(weights: Weights, metadata: dict[str, Any], like: Weights) -> str 
             return (
                 f"array {index}: expected {expected.dtype}{list(expected.shape)}, "
                 f"found {array.dtype}{list(array.shape)}"
-            )[:LONGEST]
+            )[:MAX_CAUSE_CHARACTERS]
         if not np.isfinite(array).all():
             return f"array {index} holds NaN or infinite values"
+        if (np.abs(array) > MAX_WEIGHT).any():
+            return f"array {index} holds values beyond {MAX_WEIGHT:g}"
     return None
 
 

@@ -6,8 +6,8 @@ import signal
 import sys
 
 from .. import __version__
-from ..project.config import current
-from ..project.errors import PackageError, ProjectError
+from ..project.config import check_version
+from ..project.errors import PackageError
 
 __all__ = ["COMMANDS", "main"]
 
@@ -35,6 +35,8 @@ COMMANDS = {
     "where": ("doctor.where", "say which fednkit runs"),
     "docs": ("docs.command", "print a page of the guide: simulate, privacy, going live ..."),
 }
+# They run outside a project too, or find what is wrong with its version.
+ANY_VERSION = ("doctor", "docs", "token", "where")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -58,7 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.default_int_handler)
-        _check_version()
+        if chosen not in ANY_VERSION and (warning := check_version()):
+            print(f"warning: {warning}", file=sys.stderr)
         module.run(options)
     except ModuleNotFoundError as error:
         missing = f"error: the package '{error.name}' is not installed here; run 'make setup'"
@@ -67,20 +70,3 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(f"error: {error}") from None
     except KeyboardInterrupt:
         raise SystemExit("stopped") from None
-
-
-def _check_version() -> None:
-    """Refuse a project of another major version; warn about one of another minor version."""
-    wanted, running = (version.split(".")[:2] for version in (current().version, __version__))
-    if wanted[0] != running[0]:
-        raise ProjectError(
-            f"{current().root / 'pyproject.toml'}: expected a project of fednkit {running[0]}, "
-            f"found one of version {current().version}; run: make setup, or follow the template "
-            "with: cruft update"
-        )
-    if wanted != running:
-        print(
-            f"warning: this project is of fednkit {current().version}, and {__version__} runs; "
-            "run: make setup",
-            file=sys.stderr,
-        )

@@ -9,12 +9,12 @@ import sys
 import tempfile
 import urllib.request
 
-from ..project.config import current
+from ..project.config import check_version, current
 from ..project.errors import ProjectError
 from . import where
 
 OLDEST, NEWEST = (3, 10), (3, 12)
-REQUIREMENTS = "requirements.txt", "requirements-dev.txt"
+REQUIREMENTS = "requirements.txt", "requirements-fedn.txt", "requirements-dev.txt"
 
 
 def python() -> str:
@@ -86,6 +86,7 @@ def environment() -> str:
         "FEDN_PACKAGE_EXTRACT_DIR": "all sites would unpack the package into one folder",
         "FEDN_CUSTOM_URL_PREFIX": "clients would look for the controller elsewhere",
         "FEDN_AUTH_SCHEME": "controllers expect the scheme Bearer",
+        "PYTHONSAFEPATH": "Python would not find the library beside the package",
         "STATESTORE_CONFIG": "FEDn's server would store to another place",
         "MODELSTORAGE_CONFIG": "FEDn's server would store to another place",
     }
@@ -122,7 +123,15 @@ def library() -> str:
     return installed.words
 
 
+def version() -> str:
+    """Check that the project is of this version of the library."""
+    if warning := check_version():
+        raise ProjectError(warning)
+    return f"the project is of fednkit {current().version}"
+
+
 CHECKS = {
+    "version": version,
     "python": python,
     "packages": packages,
     "fednkit": library,

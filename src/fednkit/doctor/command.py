@@ -1,4 +1,4 @@
-"""Look for what is wrong, and say what mends it: fednkit doctor.
+"""Look for what is wrong, and say what fixes it: fednkit doctor.
 
 Every check is a function that returns a few words when all is well and raises `ProjectError`
 with the cause and the cure when it is not. This module and _machine.py run on the standard
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
             print(f"{'wrong' if failed else 'ok':<6}{name}: {words}", flush=True)
             wrong += [name] * failed
     if wrong:
-        raise ProjectError(f"{len(wrong)} to mend: {', '.join(wrong)}")
+        raise ProjectError(f"{len(wrong)} to fix: {', '.join(wrong)}")
 
 
 def groups(options: argparse.Namespace, wrong: list[str]) -> Iterator[Iterable[tuple[str, Check]]]:

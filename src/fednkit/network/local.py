@@ -9,6 +9,8 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fedn import APIClient
@@ -92,14 +94,27 @@ def train(
     Adds to `results` as rounds end, and to `lost` the cause of each site that dies on the way.
     """
     server, api = start_server(processes, folder)
-    send(api, resume.model(options))
-    clients = start_clients(processes, sites, folder, api)
-    session = begin(api, options, model=None, sites=1, done=len(results))
+    with _explained(server, folder):
+        send(api, resume.model(options))
+        clients = start_clients(processes, sites, folder, api)
+        session = begin(api, options, model=None, sites=1, done=len(results))
+        _follow(api, session, clients, folder, options, results, lost)
+
+
+def _follow(
+    api: APIClient,
+    session: str,
+    clients: dict[str, Process],
+    folder: Path,
+    options: argparse.Namespace,
+    results: list[Round],
+    lost: dict[str, str],
+) -> None:
+    """Print, save and count the rounds of a session as they end."""
     record = {
         "archive_sha256": hashlib.sha256(current().archive.read_bytes()).hexdigest(),
         "options": resume.plain(options),
     }
-
     spent = Spending(say)
 
     def living() -> set[str]:
@@ -112,18 +127,23 @@ def train(
         save(folder, api, [*results, result], record)
 
     done = len(results)
+    with console.status(f"round {done + 1} of {options.rounds}") as status:
+        for result in follow(api, session, options.round_timeout, living, say, keep, done):
+            if spent.over(result, record):
+                break
+            results.append(result)
+            note(folder, results, record)
+            show_round(result, len(clients))
+            status.update(f"round {len(results) + 1} of {options.rounds}")
+    finish_privacy(folder, results, record, spent)
+
+
+@contextmanager
+def _explained(server: Process, folder: Path) -> Iterator[None]:
+    """Have the server's own end told in place of the request that got no answer."""
     try:
-        with console.status(f"round {done + 1} of {options.rounds}") as status:
-            for result in follow(api, session, options.round_timeout, living, say, keep, done):
-                if spent.over(result, record):
-                    break
-                results.append(result)
-                note(folder, results, record)
-                show_round(result, len(sites))
-                status.update(f"round {len(results) + 1} of {options.rounds}")
-        finish_privacy(folder, results, record, spent)
+        yield
     except OSError:
-        # A request that got no answer says less than the server's own end.
         if server.running():
             raise
         raise ProjectError(
@@ -171,6 +191,8 @@ def start_clients(
         command += ["--api-url", f"http://{LOOPBACK}", "--api-port", str(api.port)]
         environment = ONE_THREAD | {
             "FEDN_DATA_PATH": str(site),
+            # The package must find the library beside it.
+            "PYTHONSAFEPATH": "",
             # The package's commands start `python`: the one that runs this.
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         }

@@ -11,7 +11,9 @@ standard input closes, which happens however the parent ends.
 
 import json
 import os
-import queue
+import secrets
+import shutil
+import signal
 import socket
 import sys
 import threading
@@ -22,7 +24,6 @@ from typing import Any
 from unittest import mock
 
 from ..controller.tokens import SECRET
-from ..project.paths import by_number
 
 __all__ = ["LOOPBACK", "Setup", "free_port", "serve"]
 
@@ -56,31 +57,32 @@ def serve(ready: Path, setup: Setup) -> None:
     # Port 9 refuses at once; FEDn would look up the name of a hook service in every round.
     os.environ["HOOK_SERVICE_HOST"] = f"{LOOPBACK}:9"
 
+    models = ready.parent / "models"
+    models.mkdir(mode=0o700)
+    os.environ["FEDN_MODEL_DIR"] = str(models)
+
     from fedn.network.api.server import app
     from fedn.network.controller.control import Control
     from werkzeug.serving import make_server
 
-    from ._hooks import Hooks
-
     repository, database = _embedded_stores()
     Control.create_instance(NETWORK, repository, database)
     api = make_server(setup.host, setup.port, app, threaded=True)
-    threading.Thread(target=api.serve_forever, daemon=True).start()
-
     combiner_port = setup.combiner_port or free_port(setup.host)
-    combiner = _combiner(setup, combiner_port, api.server_port, repository, database)
-    handler = combiner.round_handler.update_handler
-    take_updates_of_the_round_alone(combiner, handler)
-    handler.waitforit = _then_in_order(handler.waitforit, handler.model_updates)
-    Hooks(combiner.round_handler).install()
+    _start_combiner(setup, combiner_port, api.server_port, repository, database)
+    threading.Thread(target=api.serve_forever, daemon=True).start()
 
     temporary = ready.with_suffix(".tmp")
     ports = {"api_port": api.server_port, "combiner_port": combiner_port}
     temporary.write_text(json.dumps(ports), encoding="utf-8")
     temporary.replace(ready)
-    sys.stdin.read()
-    # FEDn's threads never end by themselves.
-    os._exit(0)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        sys.stdin.read()
+    finally:
+        shutil.rmtree(models, ignore_errors=True)
+        # FEDn's threads never end by themselves.
+        os._exit(0)
 
 
 def _embedded_stores() -> tuple[Any, Any]:
@@ -112,10 +114,18 @@ def _embedded_stores() -> tuple[Any, Any]:
     return repository, database
 
 
-def _combiner(setup: Setup, port: int, api_port: int, repository: Any, database: Any) -> Any:
-    """Return FEDn's combiner, which listens on the setup's host alone."""
+def _start_combiner(setup: Setup, port: int, api_port: int, repository: Any, database: Any) -> None:
+    """Start FEDn's combiner, which listens on the setup's host alone.
+
+    All that stands between FEDn and the sites is in place before its port opens.
+    """
     import grpc
-    from fedn.network.combiner.combiner import Combiner
+    from fedn.network.combiner import combiner
+
+    from ._calls import CallGuard, let_controller_call
+    from ._guard import Guard
+    from ._models import SiteModels
+    from ._updates import RoundUpdates
 
     config = {
         # FEDn needs them no more: its combiner enters itself into the database.
@@ -131,9 +141,26 @@ def _combiner(setup: Setup, port: int, api_port: int, repository: Any, database:
         "verify": False,
         "max_clients": 1000,
     }
-    # FEDn's combiner would listen on every interface of the machine.
-    with mock.patch("grpc.server", _bound_to(setup.host, grpc.server)):
-        return Combiner(config, repository, database)
+    secret = secrets.token_hex()
+    let_controller_call(secret)
+    make_server, make_handler = grpc.server, combiner.RoundHandler
+
+    def guarded_server(*arguments: Any, **options: Any) -> Any:
+        options["interceptors"] = [CallGuard(secret), *options.get("interceptors", ())]
+        return _bound_to(setup.host, make_server)(*arguments, **options)
+
+    def guarded_handler(server: Any, *arguments: Any, **options: Any) -> Any:
+        handler = make_handler(server, *arguments, **options)
+        RoundUpdates(server, handler.update_handler)
+        Guard(handler)
+        return handler
+
+    with (
+        mock.patch("grpc.server", guarded_server),
+        mock.patch.object(combiner, "ModelService", SiteModels),
+        mock.patch.object(combiner, "RoundHandler", guarded_handler),
+    ):
+        combiner.Combiner(config, repository, database)
 
 
 def _bound_to(host: str, make_server: Callable[..., Any]) -> Callable[..., Any]:
@@ -144,57 +171,11 @@ def _bound_to(host: str, make_server: Callable[..., Any]) -> Callable[..., Any]:
         options["options"] = [*options.get("options", ()), ("grpc.so_reuseport", 0)]
         server = make_server(*arguments, **options)
         add_port = server.add_insecure_port
+        # FEDn's combiner would listen on every interface of the machine.
         server.add_insecure_port = lambda address: add_port(f"{host}:{address.rpartition(':')[2]}")
         return server
 
     return make
-
-
-def take_updates_of_the_round_alone(combiner: Any, handler: Any) -> None:
-    """Have a combiner drop updates that were not made from the model of the round that runs.
-
-    FEDn counts and averages whatever comes in while a round waits: also the update of a site that
-    was late for the round before, that was cut off as its server ended, or that was sent twice
-    as the answer was lost. A round would then be over before those have answered that it asked.
-    """
-    lock, asked = threading.Lock(), [""]
-    had: set[str] = set()
-    request, receive = combiner.request_model_update, handler.on_model_update
-
-    def request_and_forget(session_id: str, model_id: str, *rest: Any, **options: Any) -> Any:
-        with lock:
-            asked[0] = model_id
-            had.clear()
-            while not handler.model_updates.empty():
-                handler.model_updates.get()
-        return request(session_id, model_id, *rest, **options)
-
-    def receive_if_asked(update: Any) -> None:
-        with lock:
-            if update.model_id == asked[0] and update.model_update_id not in had:
-                had.add(update.model_update_id)
-                receive(update)
-                return
-        line = f"dropped an update of {update.sender.name}: another round's, or a second time"
-        print(line, flush=True)
-
-    combiner.request_model_update, handler.on_model_update = request_and_forget, receive_if_asked
-
-
-def _then_in_order(wait: Callable[..., None], updates: "queue.Queue[Any]") -> Callable[..., None]:
-    """Wrap the wait for a round's updates so that they are combined by the sites' numbers.
-
-    FEDn combines them as they come in, and a sum depends on its order in the last bit. With one
-    order a run repeats bit for bit, and a simulation of it comes to the same model.
-    """
-
-    def wait_and_sort(*arguments: Any, **options: Any) -> None:
-        wait(*arguments, **options)
-        arrived = [updates.get() for _ in range(updates.qsize())]
-        for update in sorted(arrived, key=lambda update: by_number(update.sender.name)):
-            updates.put(update)
-
-    return wait_and_sort
 
 
 def free_port(host: str = LOOPBACK) -> int:

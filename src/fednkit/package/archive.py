@@ -49,6 +49,11 @@ DATA_SUFFIXES = {
     *(".arrow", ".csv", ".db", ".feather", ".h5", ".hdf5", ".joblib", ".keras", ".npy", ".npz"),
     *(".orc", ".parquet", ".pickle", ".pkl", ".pt", ".pth", ".sqlite", ".tsv", ".xls", ".xlsx"),
 }
+# What running, testing and editing leave there; an owner's .fednignore adds to it.
+ALWAYS_IGNORED = [
+    *(".fednignore", ".scaleoutignore", "__pycache__", "*.pyc", ".*_cache", ".worker"),
+    *(".venv", "venv", ".DS_Store"),
+]
 SECRET_NAMES = (".env", ".env.*", ".netrc", ".pypirc", "*.key", "*.p12", "*.pem", "*.pfx", "id_*sa")
 
 
@@ -161,10 +166,11 @@ def collect(folder: Path, max_size: float = MAX_FILE_MEGABYTES) -> dict[str, byt
 
 
 def ignore_patterns(folder: Path) -> list[str]:
-    """Return the patterns of .fednignore, read as FEDn reads them."""
+    """Return what is left out: caches, and the patterns of .fednignore, read as FEDn reads them."""
     file = folder / ".fednignore"
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    own = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return [*ALWAYS_IGNORED, *own]
 
 
 def walk(folder: Path, patterns: list[str]) -> Iterator[Path]:
@@ -189,8 +195,8 @@ def why_not(path: Path, max_size: float) -> str | None:
         return "is not a regular file"
     if path.suffix.lower() in DATA_SUFFIXES:
         return "is a data or model file"
-    if path.name == "pyvenv.cfg" or path.suffix == ".pyc":
-        return "belongs to a virtual environment or a cache"
+    if path.name == "pyvenv.cfg":
+        return "belongs to a virtual environment"
     if path.stat().st_size > max_size * 1e6:
         return f"is larger than {max_size:g} MB"
     if any(fnmatch.fnmatch(path.name.lower(), pattern) for pattern in SECRET_NAMES):

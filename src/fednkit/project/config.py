@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from .. import __version__
 from .errors import ProjectError
 
-__all__ = ["Project", "current", "read_project"]
+__all__ = ["Project", "check_version", "current", "read_project"]
 
 TABLE = "[tool.fednkit]"
 FILE = "pyproject.toml"
@@ -83,6 +84,26 @@ def current() -> Project:
         f"{here}: expected a project in this folder or above it, which has {TABLE} in its {FILE}, "
         "found none; go into the project's folder"
     )
+
+
+def check_version() -> str:
+    """Return a warning if the project is of another minor version than the library, else "".
+
+    Raises:
+        ProjectError: It is of another major version.
+    """
+    project = current()
+    wanted, running = (version.split(".")[:2] for version in (project.version, __version__))
+    if wanted[0] != running[0]:
+        raise ProjectError(
+            f"{project.root / FILE}: expected a project of fednkit {running[0]}, found one of "
+            f"version {project.version}; run: make setup, or follow the template with: cruft update"
+        )
+    if wanted != running:
+        return (
+            f"this project is of fednkit {project.version}, and {__version__} runs; run: make setup"
+        )
+    return ""
 
 
 @lru_cache

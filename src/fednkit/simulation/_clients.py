@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fednsite.data.examples import Array, Examples
+from fednsite.data.examples import Array, Examples, Part
 
 
 @dataclass(frozen=True)
@@ -25,19 +25,24 @@ class Clients:
     def __len__(self) -> int:
         return len(self.bounds)
 
+    def part(self, client: int, part: Part) -> slice:
+        """Return which rows of a client belong to a part of its examples."""
+        start, change, end = self.bounds[client]
+        spans = {"train": (start, change), "test": (change, end), "all": (start, end)}
+        return slice(*spans[part])
+
     def train(self, client: int) -> slice:
         """Return which rows a client learns from."""
-        return slice(self.bounds[client, 0], self.bounds[client, 1])
+        return self.part(client, "train")
 
     def test(self, client: int) -> slice:
         """Return which rows of a client are held out."""
-        return slice(self.bounds[client, 1], self.bounds[client, 2])
+        return self.part(client, "test")
 
-    def rows(self, held_out: bool) -> npt.NDArray[np.int64]:
-        """Return the rows of all clients that are held out, or that are not."""
-        part = self.test if held_out else self.train
-        rows = [np.arange(part(client).start, part(client).stop) for client in range(len(self))]
-        return np.concatenate(rows)
+    def rows(self, part: Part) -> npt.NDArray[np.int64]:
+        """Return the rows of a part of all clients' examples."""
+        spans = [self.part(client, part) for client in range(len(self))]
+        return np.concatenate([np.arange(span.start, span.stop) for span in spans])
 
     def class_counts(self, classes: int) -> npt.NDArray[np.int64]:
         """Return how many examples of each class each client has, shape (clients, classes)."""

@@ -5,6 +5,8 @@ from files that all workers share. Nothing but the compiled model stays between 
 is the package's own: the function of its `train.py`.
 """
 
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fednsite.data.examples import Examples, Part
-from fednsite.errors import PackageError
 from fednsite.execution import train_update
 from fednsite.interfaces import Metrics
 from fednsite.step import Step
@@ -34,14 +35,14 @@ class Worker:
         self.library = load_library(Path(package))
         self.clients = Clients.load(Path(store))
         self.classifier = self.library.new_classifier()
-        self.held_out = self.clients.rows(held_out=True)
+        self.held_out = self.clients.rows("test")
 
     def ready(self) -> None:
         """Do nothing; a worker that can has loaded the model library."""
 
     def train(self, client: int, weights: Weights, sent: dict[str, Any]) -> tuple[Weights, int]:
         """Do what the package's train.py does; return the update and its number of examples."""
-        return self._train(self.clients.train(client), weights, sent)
+        return self._train(partial(self.clients.part, client), weights, sent)
 
     def measure(self, weights: Weights) -> tuple[Metrics, list[Metrics]]:
         """Measure a model on all held-out examples together, and on each client's."""
@@ -62,34 +63,34 @@ class Worker:
             The metrics on all held-out examples together, and on the client's own.
         """
         for _ in range(rounds):
-            weights, _ = self._train(self.clients.train(client), weights, sent)
+            weights, _ = self._train(partial(self.clients.part, client), weights, sent)
         everywhere, each = self.measure(weights)
         return everywhere, each[client]
 
     def central(self, weights: Weights, sent: dict[str, Any], rounds: int) -> list[Metrics]:
         """Train on all clients' examples together; return the metrics after each round."""
-        rows = self.clients.rows(held_out=False)
         measured = []
         for _ in range(rounds):
-            weights, _ = self._train(rows, weights, sent)
+            weights, _ = self._train(self.clients.rows, weights, sent)
             measured.append(self.measure(weights)[0])
         return measured
 
     def _train(
-        self, rows: slice | npt.NDArray[np.int64], weights: Weights, sent: dict[str, Any]
+        self,
+        rows: Callable[[Part], slice | npt.NDArray[np.int64]],
+        weights: Weights,
+        sent: dict[str, Any],
     ) -> tuple[Weights, int]:
-        examples = Examples(self.clients.features[rows], self.clients.labels[rows])
-
-        def training_examples(part: Part) -> Examples:
-            if part != "train":
-                raise PackageError(f"train.py: a simulation has no examples '{part}' for it")
-            return examples
+        @cache
+        def examples(part: Part) -> Examples:
+            chosen = rows(part)
+            return Examples(self.clients.features[chosen], self.clients.labels[chosen])
 
         step = Step(
             self.classifier,
             self._as_received(weights),
             self.library.settings.override(sent),
-            training_examples,
+            examples,
         )
         return train_update(self.library.train, step)
 

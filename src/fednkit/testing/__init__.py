@@ -4,7 +4,7 @@
     def test_classifier(check):
         check()
 
-A check that is new in a release warns for one minor version before it fails.
+Each check is a test of its own, with a message that says what to do.
 """
 
 from ._check import Check, parametrize_with_checks

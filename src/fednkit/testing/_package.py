@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from . import _entry_points, _learning, _project, _worker
+from . import _entry_points, _imports, _learning, _project, _worker
 from ._check import Check
 
 CHECKS: tuple[Callable[[], None], ...] = (
     *_project.CHECKS,
+    *_imports.CHECKS,
     *_entry_points.CHECKS,
     *_learning.CHECKS,
     *_worker.CHECKS,

@@ -1,6 +1,5 @@
 """The project around the package: what ships, and what the sites install."""
 
-import ast
 import re
 from collections.abc import Iterator
 
@@ -8,7 +7,6 @@ from packaging.requirements import Requirement
 
 from ..package.archive import archive_bytes, package_files
 from ..project.config import current
-from ..project.paths import shown
 from ._check import expect
 from ._site import archive
 
@@ -25,27 +23,11 @@ ENVIRONMENTS = [
     for platform in PLATFORMS
 ]
 REQUIREMENTS = "requirements.txt", "requirements-fedn.txt"
-# Sites need not have them.
-INITIATORS = "fedn", "fednkit", "scaleout"
 
 
 def the_same_sources_give_the_same_archive() -> None:
     again = archive_bytes(package_files(current().client))
     expect(archive() == again, "expected the same bytes from the same sources")
-
-
-def the_package_imports_nothing_of_the_initiators() -> None:
-    for file in current().client.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names = [node.module]
-            for name in names:
-                expect(
-                    name.partition(".")[0] not in INITIATORS,
-                    f"{shown(file)}, line {getattr(node, 'lineno', 0)}: imports {name}, which a "
-                    "site's environment need not have; take it out",
-                )
 
 
 def requirements(name: str) -> Iterator[tuple[Requirement, set[str]]]:
@@ -104,7 +86,6 @@ def everything_is_locked_at_one_version_by_hashes() -> None:
 
 CHECKS = (
     the_same_sources_give_the_same_archive,
-    the_package_imports_nothing_of_the_initiators,
     every_requirement_is_locked_at_its_version,
     what_a_platform_does_not_need_is_not_locked_for_it,
     everything_is_locked_at_one_version_by_hashes,

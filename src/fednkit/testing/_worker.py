@@ -13,6 +13,7 @@ import pytest
 from fedn.utils.helpers.helpers import get_helper
 
 from fednsite.interfaces import new_classifier
+from fednsite.privacy.ledger import Ledger
 
 from ._check import expect
 from ._entry_points import data_module
@@ -115,6 +116,7 @@ def data_that_changed_on_disk_is_read_again() -> None:
         shutil.copy(other, own)
         after = one.step("train", "one.npz")
         expect(after["exit"] == "0" and after != before, "expected the new data to be trained on")
+        expect(one.sockets() == one.started, "expected the same worker after the data changed")
         expect(after == one.alone("train", "one.npz"), "expected what a step alone gives")
 
 
@@ -130,9 +132,13 @@ def updates_with_noise_are_counted_whoever_does_the_step() -> None:
         # The worker knows nothing of these terms: the step works alone, and starts one that does.
         expect(train() == (False, 1), "expected the first noised update to be counted")
         one.wait_for_worker(one.started)
+        knowing = one.sockets()
         found = [train() for _ in range(3)]
         expected = [(False, 2), (False, 3), (True, 3)]
         expect(found == expected, f"expected the ledger to go on as {expected}, found {found}")
+        expect(one.sockets() == knowing, "expected one worker for the steps under these terms")
+        counted = Ledger(one.site.folder / "ledger.json").read()
+        expect(counted == {2.0: 3}, f"expected three updates in the ledger, found {counted}")
 
 
 CHECKS = (

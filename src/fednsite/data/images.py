@@ -13,7 +13,7 @@ from ..errors import PackageError
 from .examples import Array, Part
 from .location import data_file
 from .npz import MAX_DATA_BYTES, Npz, NpzError
-from .schema import Schema
+from .schema import Field, Schema
 
 __all__ = ["Images", "read_images"]
 
@@ -37,7 +37,7 @@ class Images:
     @classmethod
     def blank(cls, schema: Schema) -> "Images":
         """Return a single image, by which one learns the shape of what is made of it."""
-        shape = schema.features[0].shape
+        shape = _image(schema).shape
         return cls(np.zeros((1, *shape), np.float32), np.zeros(1, np.int64))
 
     def __len__(self) -> int:
@@ -55,11 +55,7 @@ def read_images(schema: Schema, part: Part, path: Path | None = None) -> Images:
     Raises:
         PackageError: The file, the array, the image and the rule that is broken.
     """
-    image = schema.features[0]
-    if image.type != "array":
-        raise PackageError(
-            f"schema.json: field '{image.name}': expected an array, found {image.type}"
-        )
+    image = _image(schema)
     file = data_file(path, suffixes=[".npz"])
     parts = ("train", "test") if part == "all" else (part,)
     try:
@@ -75,6 +71,16 @@ def read_images(schema: Schema, part: Part, path: Path | None = None) -> Images:
     if images.dtype.itemsize > 1 and not np.isfinite(scaled).all():
         raise PackageError(f"{file}: expected images that float32 can hold when scaled")
     return Images(scaled, labels)
+
+
+def _image(schema: Schema) -> Field:
+    """Return the field that describes an image. Raises `PackageError` if there is none."""
+    image = schema.features[0]
+    if image.type != "array":
+        raise PackageError(
+            f"schema.json: field '{image.name}': expected an array, found {image.type}"
+        )
+    return image
 
 
 def _checked(file: Path, schema: Schema, part: str, arrays: Npz) -> tuple[Array, Array]:

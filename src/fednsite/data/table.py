@@ -49,7 +49,9 @@ class Table:
     def blank(cls, schema: Schema) -> "Table":
         """Return a table of one row, by which one learns the shape of what is made of it."""
         cells = {
-            field.name: field.choices[0] if field.choices else max(field.minimum, 0.0)
+            field.name: field.choices[0]
+            if field.choices
+            else min(max(field.minimum, 0.0), field.maximum)
             for field in schema.features
         }
         width = sum(field.width for field in schema.features)

@@ -16,6 +16,7 @@ from fednkit.aggregation.updates import read_metadata, read_update, rejection
     [
         (weights(np.nan), 5, "array 0 holds NaN or infinite values"),
         (weights(np.inf), 5, "array 0 holds NaN or infinite values"),
+        (weights(-2e30), 5, "array 0 holds values beyond 1e+30"),
         (weights(1)[:1], 5, "expected 2 arrays, found 1"),
         ([weights(1)[0].T, weights(1)[1]], 5, "array 0: expected float32[4, 3], found float32[3"),
         ([a.astype(np.float64) for a in weights(1)], 5, "array 0: expected float32[4, 3], found f"),

@@ -25,7 +25,6 @@ def folder(tmp_path: Path) -> Path:
     (client / "fedn.yaml").write_text("entry_points: {}\n")
     (client / "train.py").write_text("print('training')\n")
     (client / "model" / "big.py").write_text("#" * 200_000)
-    (client / ".fednignore").write_text("# comment\n.fednignore\n__pycache__\n*.pyc\nmodel/skip*\n")
     return client
 
 
@@ -104,11 +103,29 @@ def test_the_gzip_frame_is_right(size: int) -> None:
     assert gzip.decompress(archive.gzip_stored(content[:size])) == content[:size]
 
 
-def test_caches_and_what_fednignore_names_stay_out(folder: Path) -> None:
+def test_what_running_testing_and_editing_leave_behind_stays_out(folder: Path) -> None:
     before = build(folder)
-    (folder / "model" / "__pycache__").mkdir()
-    (folder / "model" / "__pycache__" / "x.cpython-311.pyc").write_bytes(b"cache")
+    for name in (
+        "__pycache__/train.cpython-311.pyc",
+        "model/__pycache__/data.cpython-311.pyc",
+        "old.pyc",
+        ".mypy_cache/x.json",
+        ".worker/1-2",
+        ".venv/pyvenv.cfg",
+        "venv/x.py",
+        ".DS_Store",
+        ".scaleoutignore",
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"cache")
+    assert build(folder) == before
+
+
+def test_what_fednignore_names_stays_out(folder: Path) -> None:
+    before = build(folder)
     (folder / "model" / "skipped.py").write_text("")
+    assert build(folder) != before
+    (folder / ".fednignore").write_text("# comment\nmodel/skip*\n")
     assert build(folder) == before
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from library import write_project
 
-from fednkit.project.config import Project, current, read_project
+from fednkit import __version__
+from fednkit.cli.main import main
+from fednkit.project.config import Project, check_version, current, read_project
 from fednkit.project.errors import ProjectError
 
 if sys.version_info >= (3, 11):
@@ -45,7 +47,7 @@ def test_the_project_is_found_from_its_folder_and_from_those_below(
         monkeypatch.chdir(folder)
         assert current() == Project(
             root,
-            version="1.0.0",
+            version=__version__,
             task="fraud",
             slug="fraud-detection",
             name="Fraud Detection",
@@ -53,6 +55,30 @@ def test_the_project_is_found_from_its_folder_and_from_those_below(
             author="A. Author",
             release="0.1.0",
         )
+
+
+@pytest.mark.parametrize("command", [["docs"], ["docs", "privacy"], ["where"]])
+def test_the_guide_and_where_need_no_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(command)
+    with pytest.raises(SystemExit, match=f"error: {tmp_path}: expected a project in this folder"):
+        main(["seed"])
+
+
+def test_a_project_of_another_version_is_refused_or_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    major, minor, _ = map(int, __version__.split("+")[0].split("."))
+    for version in (__version__, f"{major}.{minor}.99"):
+        monkeypatch.chdir(write_project(tmp_path / version, version=version))
+        assert check_version() == ""
+    monkeypatch.chdir(write_project(tmp_path / "minor", version=f"{major}.{minor + 1}.0"))
+    assert check_version().endswith(f", and {__version__} runs; run: make setup")
+    monkeypatch.chdir(write_project(tmp_path / "major", version=f"{major + 1}.0.0"))
+    with pytest.raises(ProjectError, match=f"expected a project of fednkit {major}, found one of"):
+        check_version()
 
 
 def test_a_project_keeps_its_things_at_fixed_places(tmp_path: Path) -> None:

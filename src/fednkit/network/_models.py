@@ -1,0 +1,138 @@
+"""The combiner's model files: private, under UUIDs alone, and bounded in size.
+
+FEDn's own storage joins any id that a site sends to its folder, so that `../x` or an absolute path
+reads and writes the server's files, hands every site's update to every other site, and takes an
+upload of any size.
+"""
+
+import io
+import threading
+import uuid
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fedn.network.grpc.fedn_pb2 as fedn
+from fedn.network.combiner.modelservice import ModelService, model_as_bytesIO
+from fedn.network.storage.models.tempmodelstorage import TempModelStorage
+
+__all__ = ["ModelFiles", "SiteModels"]
+
+# An update has the arrays of the global model, in float64 at the most, each with a header.
+MAX_HEADER_BYTES = 4096
+
+
+class ModelFiles(TempModelStorage):
+    """FEDn's storage of model files, in a private folder.
+
+    Attributes:
+        published: The ids of the models that the combiner itself has put there: what sites may
+            download, and may not upload to.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        Path(self.default_dir).chmod(0o700)
+        self.published: set[str] = set()
+
+    def exist(self, model_id: str) -> bool:
+        """Tell whether the combiner has put a model there; FEDn does not fetch it again then."""
+        return model_id in self.published and super().exist(model_id)
+
+    def discard(self, model_id: str) -> None:
+        """Remove a model and everything that is known of it, complete or not."""
+        self.models_metadata.pop(model_id, None)
+        known = self.models.pop(model_id, None)
+        if known:
+            known["file"].close()
+            Path(self.default_dir, model_id).unlink(missing_ok=True)
+
+
+class SiteModels(ModelService):
+    """FEDn's service for uploads and downloads, which sites call; so does FEDn, with `self`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.temp_model_storage = ModelFiles()
+        self._max_bytes = 0
+        self._lock = threading.Lock()
+        self._uploaded: set[str] = set()
+
+    def set_model(self, model: Any, id: str) -> None:
+        """Put a global model there, for sites to download; its arrays bound their updates."""
+        content = model_as_bytesIO(model)
+        bound = _max_update_bytes(content.getvalue())
+        with self._lock:
+            # A site may have guessed the id and been there first.
+            self.temp_model_storage.discard(id)
+            self.temp_model_storage.published.add(id)
+            self._max_bytes = max(self._max_bytes, bound)
+        super().set_model(content, id)
+
+    def Upload(self, request_iterator: Iterator[Any], context: Any) -> Any:  # noqa: N802
+        """Take an update; a refusal is an answer, FAILED, because an error would end the client."""
+        if context is self:
+            return super().Upload(request_iterator, context)
+        taken: list[str] = []
+        try:
+            answer = super().Upload(self._checked(request_iterator, taken), context)
+            if answer is not None:
+                return answer
+            cause = "the upload did not end"
+        except ValueError as error:
+            cause = str(error)
+        except Exception:
+            self._discard(taken)
+            raise
+        self._discard(taken)
+        print(f"refused an upload from {context.peer()}: {cause}", flush=True)
+        return fedn.ModelResponse(status=fedn.ModelStatus.FAILED, message=cause)
+
+    def Download(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
+        """Hand out a global model, and nothing of another site."""
+        if context is not self and request.id not in self.temp_model_storage.published:
+            yield fedn.ModelResponse(id=request.id, status=fedn.ModelStatus.FAILED)
+            return
+        yield from super().Download(request, context)
+
+    def _checked(self, requests: Iterator[Any], taken: list[str]) -> Iterator[Any]:
+        """Yield the parts of an upload; raise `ValueError` for one that is not an update's."""
+        size = 0
+        for request in requests:
+            if not taken:
+                self._take(request.id)
+                taken.append(request.id)
+            elif request.id != taken[0]:
+                raise ValueError("expected one id in all parts, found several")
+            size += len(request.data)
+            if size > self._max_bytes:
+                raise ValueError(f"expected at most {self._max_bytes} bytes, found more")
+            yield request
+
+    def _take(self, model_id: str) -> None:
+        """Reserve an id for one upload; raise `ValueError` unless it is a new UUID."""
+        if not _is_uuid(model_id):
+            raise ValueError("expected a UUID as the model's id")
+        with self._lock:
+            if model_id in self._uploaded or model_id in self.temp_model_storage.published:
+                raise ValueError("expected a new id, found one that is taken")
+            self._uploaded.add(model_id)
+
+    def _discard(self, taken: list[str]) -> None:
+        for model_id in taken:
+            self.temp_model_storage.discard(model_id)
+
+
+def _is_uuid(text: str) -> bool:
+    """Tell whether a text is a UUID in the one spelling that names a file of its own."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _max_update_bytes(model: bytes) -> int:
+    """Return how large an update to a model may be, by the arrays and not by the packed file."""
+    with zipfile.ZipFile(io.BytesIO(model)) as archive:
+        return sum(2 * member.file_size + MAX_HEADER_BYTES for member in archive.infolist())

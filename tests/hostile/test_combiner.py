@@ -1,0 +1,159 @@
+"""What a site that has joined cannot do to the embedded network."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import fedn.network.grpc.fedn_pb2 as fedn
+import fedn.network.grpc.fedn_pb2_grpc as rpc
+import grpc
+import pytest
+from hostile_sites import Network, Site, model, network
+
+from fednkit.network._calls import FOR_CONTROLLER, FOR_SITES
+
+# One server for all of them, which belongs to one process.
+pytestmark = pytest.mark.xdist_group("hostile")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with network(tmp_path_factory.mktemp("hostile")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def sites(running: Network) -> list[Site]:
+    return running.join(3)
+
+
+def test_an_update_without_a_model_does_not_switch_the_guard_off(
+    running: Network, sites: list[Site]
+) -> None:
+    model_id = running.start(sites)
+    sites[0].send(model_id, None)
+    sites[1].send(model_id, model(float("nan"), 1))
+    sites[2].send(model_id, model(1, 2))
+    assert running.outcome() == (
+        [1, 2],
+        {
+            "refused": {
+                "site-1": "the model file was not uploaded",
+                "site-2": "array 0 holds NaN or infinite values",
+            }
+        },
+        1,
+    )
+
+
+def test_a_bad_update_is_its_sites_answer_and_nobody_waits_for_another(
+    running: Network, sites: list[Site]
+) -> None:
+    model_id = running.start(sites)
+    sites[0].send(model_id, model(3e38, 3e38))
+    sites[1].send(model_id, model(5, 6), meta={"training_metadata": {}, "config": "{}"})
+    # FEDn's aggregators could not read this one; what they need of it is checked and rewritten.
+    sites[2].send(
+        model_id, model(3, 4), meta={"training_metadata": {"num_examples": 2}, "config": "{"}
+    )
+    assert running.outcome() == (
+        [3, 4],
+        {
+            "refused": {
+                "site-1": "array 0 holds values beyond 1e+30",
+                "site-2": "num_examples: expected 1 to 10000000000, found None",
+            }
+        },
+        1,
+    )
+
+
+def test_a_site_has_one_vote_whatever_it_calls_itself(running: Network, sites: list[Site]) -> None:
+    model_id = running.start(sites)
+    first = sites[0].send(model_id, model(9, 9))
+    for number in range(6):
+        made_up = fedn.Client(name=f"site-{number}", role=fedn.CLIENT, client_id=str(uuid.uuid4()))
+        sites[0].send(model_id, model(100, 100), sender=made_up)
+        sites[0].send(model_id, model(100, 100))
+    # Its update cannot be replaced either.
+    assert sites[0].upload(model(100, 100), first) == fedn.ModelStatus.FAILED
+    sites[1].send(model_id, model(9, 9))
+    sites[2].send(model_id, model(9, 9))
+    assert running.outcome() == ([9, 9], {}, 3)
+
+
+def test_no_upload_leaves_the_servers_folder_or_takes_a_place_in_it(
+    running: Network, sites: list[Site], tmp_path: Path
+) -> None:
+    model_id = running.start(sites)
+    outside = tmp_path / "written"
+    for taken in (
+        str(outside),
+        "../written",
+        "/proc/self/environ",
+        "",
+        ".",
+        f"./{model_id}",
+        model_id,
+        model_id.upper(),
+        "{" + str(uuid.uuid4()) + "}",
+        "x" * 10_000,
+    ):
+        assert sites[0].upload(model(7, 7), taken) == fedn.ModelStatus.FAILED, taken
+    assert not outside.exists()
+    assert not (running.folder / "server" / "written").exists()
+    too_large = bytes(2 * len(model(0, 0)) + 8193)
+    assert sites[0].upload(too_large, str(uuid.uuid4())) == fedn.ModelStatus.FAILED
+    for site in sites:
+        site.send(model_id, model(2, 2))
+    assert running.outcome() == ([2, 2], {}, 3)
+
+
+def test_a_site_downloads_the_global_model_and_nothing_else(
+    running: Network, sites: list[Site]
+) -> None:
+    model_id = running.start(sites)
+    assert sites[0].download(model_id) is not None
+    other = sites[1].send(model_id, model(4, 4))
+    for wanted in (other, "/proc/self/environ", "../ready.json", "ready.json", ""):
+        assert sites[0].download(wanted) is None
+    sites[0].send(model_id, model(4, 4))
+    sites[2].send(model_id, model(4, 4))
+    assert running.outcome() == ([4, 4], {}, 3)
+
+
+def test_models_are_private_and_gone_with_the_server(tmp_path: Path) -> None:
+    with network(tmp_path) as started:
+        models = started.folder / "server" / "models"
+        assert models.stat().st_mode & 0o777 == 0o700
+        site = started.join(1)
+        model_id = started.start(site)
+        assert [path.name for path in models.iterdir()] == [model_id]
+        site[0].send(model_id, model(1, 1))
+        assert started.outcome()[0] == [1, 1]
+    assert not models.exists()
+
+
+def test_every_call_of_the_combiner_has_a_row_and_the_controllers_are_closed(
+    running: Network, sites: list[Site]
+) -> None:
+    calls = {
+        f"/{service.full_name}/{method.name}"
+        for service in fedn.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    }
+    # Split learning, and a service that FEDn no longer uses.
+    closed = {"/fedn.Combiner/SendBackwardCompletion", "/fedn.Reducer/GetGlobalModel"}
+    assert closed <= calls - FOR_SITES - FOR_CONTROLLER
+    channel = grpc.insecure_channel(running.address)
+    control, connector = rpc.ControlStub(channel), rpc.ConnectorStub(channel)
+    for call, request in (
+        (control.Start, fedn.ControlRequest()),
+        (control.SetServerFunctions, fedn.ControlRequest()),
+        (connector.ListActiveClients, fedn.ListClientsRequest(channel=1)),
+        (rpc.CombinerStub(channel).SendBackwardCompletion, fedn.BackwardCompletion()),
+    ):
+        for metadata in ([], [("fednkit-controller", "x")]):
+            with pytest.raises(grpc.RpcError) as refused:
+                call(request, metadata=metadata, timeout=10)
+            assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED

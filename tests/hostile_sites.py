@@ -1,0 +1,167 @@
+"""Sites that speak FEDn's protocol by plain calls, so that a test can send whatever it likes."""
+
+import io
+import json
+import queue
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import fedn.network.grpc.fedn_pb2 as fedn
+import fedn.network.grpc.fedn_pb2_grpc as rpc
+import grpc
+import numpy as np
+from fedn import APIClient
+from fedn.network.combiner.modelservice import upload_request_generator
+from made_up_updates import model_file
+
+from fednkit.controller.upload import newest_model
+
+TIMEOUT_SECONDS = 20
+
+
+def model(*values: float) -> bytes:
+    """Return a model of one array with these values, in FEDn's layout."""
+    return model_file([np.array(values, dtype=np.float32)])
+
+
+class Site:
+    """A site that has joined, and does nothing by itself."""
+
+    def __init__(self, address: str, name: str) -> None:
+        self.name, self.client_id = name, str(uuid.uuid4())
+        self.channel = grpc.insecure_channel(address)
+        self.models, self.combiner = (
+            rpc.ModelServiceStub(self.channel),
+            rpc.CombinerStub(self.channel),
+        )
+        self._tasks: queue.Queue[Any] = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        message = fedn.ClientAvailableMessage(sender=self.sender())
+        with suppress(grpc.RpcError):
+            for task in self.combiner.TaskStream(message, metadata=[("client", self.client_id)]):
+                self._tasks.put(task)
+
+    def sender(self) -> Any:
+        """Return what the site says of itself."""
+        return fedn.Client(name=self.name, role=fedn.CLIENT, client_id=self.client_id)
+
+    def asked_for(self) -> str:
+        """Wait until the combiner asks for an update, and return the id of the global model."""
+        while True:
+            task = self._tasks.get(timeout=TIMEOUT_SECONDS)
+            if task.type == fedn.StatusType.MODEL_UPDATE:
+                return str(task.model_id)
+
+    def upload(self, content: bytes, model_id: str) -> int:
+        """Upload a file under an id; return FEDn's status."""
+        parts = upload_request_generator(io.BytesIO(content), model_id)
+        return int(self.models.Upload(parts, timeout=TIMEOUT_SECONDS).status)
+
+    def download(self, model_id: str) -> bytes | None:
+        """Return the file under an id, None where the combiner hands out none."""
+        request, content = fedn.ModelRequest(id=model_id, sender=self.sender()), b""
+        for part in self.models.Download(request, timeout=TIMEOUT_SECONDS):
+            if part.status == fedn.ModelStatus.FAILED:
+                return None
+            content += part.data
+        return content
+
+    def send(
+        self, model_id: str, content: bytes | None, meta: Any = None, sender: Any = None
+    ) -> str:
+        """Send an update and return its id; content None: of a file that was never uploaded."""
+        update_id = str(uuid.uuid4())
+        if content is not None:
+            assert self.upload(content, update_id) == fedn.ModelStatus.OK
+        honest = {"training_metadata": {"num_examples": 10}, "config": "{}"}
+        update = fedn.ModelUpdate(
+            sender=sender or self.sender(),
+            model_id=model_id,
+            model_update_id=update_id,
+            meta=json.dumps(honest if meta is None else meta),
+        )
+        self.combiner.SendModelUpdate(update, timeout=TIMEOUT_SECONDS)
+        return update_id
+
+
+class Network:
+    """The embedded network, as `fednkit network` and `serve` start it."""
+
+    def __init__(self, folder: Path, ports: dict[str, int]) -> None:
+        self.folder = folder
+        self.api = APIClient("127.0.0.1", ports["api_port"])
+        self.address = f"127.0.0.1:{ports['combiner_port']}"
+
+    def join(self, count: int) -> list[Site]:
+        """Have sites join; return them when the combiner knows them all."""
+        before = self._online()
+        sites = [Site(self.address, f"site-{number}") for number in range(1, count + 1)]
+        _until(lambda: self._online() >= before + count)
+        return sites
+
+    def _online(self) -> int:
+        return sum(c["status"] == "online" for c in self.api.get_clients().get("result", []))
+
+    def start(self, sites: list[Site], rounds: int = 1) -> str:
+        """Start a session; return the id of the model that all sites are asked to update."""
+        self.api.start_session(
+            name="hostile", helper="numpyhelper", rounds=rounds, round_timeout=TIMEOUT_SECONDS,
+            min_clients=len(sites),
+        )  # fmt: skip
+        (model_id,) = {site.asked_for() for site in sites}
+        return model_id
+
+    def outcome(self) -> tuple[list[float], dict[str, Any], int]:
+        """Wait for the newest round; return the model's values, the outcome, and how many count."""
+
+        def newest() -> Any:
+            rounds = self.api.get_rounds()["result"]
+            return max(rounds, key=lambda found: int(found["round_id"]))
+
+        _until(lambda: newest().get("status") in ("Finished", "Failed"))
+        combined = newest()["combiners"][0]
+        outcome = json.loads(combined["config"]["client_settings"]["outcome"])
+        model_id = newest_model(self.api)["model_id"]
+        path = self.folder / f"{model_id}.npz"
+        self.api.download_model(model_id, str(path))
+        with np.load(path) as arrays:
+            used = int(combined["data"]["aggregation_time"]["nr_aggregated_models"])
+            return arrays["0"].tolist(), outcome, used
+
+
+@contextmanager
+def network(folder: Path) -> Iterator[Network]:
+    """Start the server with a global model of two zeros; stop it after the block."""
+    ready = folder / "server" / "ready.json"
+    ready.parent.mkdir()
+    command = [sys.executable, "-B", "-m", "fednkit.network.server", str(ready)]
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        _until(lambda: ready.exists() or server.poll() is not None)
+        started = Network(folder, json.loads(ready.read_text("utf-8")))
+        seed = folder / "seed.npz"
+        seed.write_bytes(model(0, 0))
+        started.api.set_active_model(str(seed))
+        yield started
+    finally:
+        server.terminate()
+        server.wait(timeout=TIMEOUT_SECONDS)
+
+
+def _until(condition: Any) -> None:
+    deadline = time.monotonic() + 3 * TIMEOUT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
