@@ -90,5 +90,7 @@ def _check_range(name: str, value: float, default: float) -> None:
     not_negative = default == 0 or name == "noise"
     if (not_negative and not value >= 0) or (name == "noise" and not isfinite(value)):
         raise PackageError(f"setting '{name}': expected 0 or more, found {value!r}")
+    if name in UNBOUNDED and not isfinite(value):
+        raise PackageError(f"setting '{name}': expected a finite number, found {value!r}")
     if name not in UNBOUNDED and not abs(value) <= MAX_NUMBER:
         raise PackageError(f"setting '{name}': expected a number up to {MAX_NUMBER:,}")

@@ -130,6 +130,8 @@ def test_what_a_site_sets_wrong_is_refused_by_name(own: dict[str, str], expected
         ({"noise": math.inf}, "setting 'noise': expected 0 or more, found inf"),
         ({"noise": math.nan}, "setting 'noise': expected 0 or more, found nan"),
         ({"clip": 0}, "setting 'clip': expected a number above 0, found 0.0"),
+        ({"clip": 10**400}, "setting 'clip': expected a finite number, found inf"),
+        ({"budget": math.inf}, "setting 'budget': expected a finite number, found inf"),
         ({"budget": math.nan}, "setting 'budget': expected a number above 0, found nan"),
         ({"delta": 1}, "setting 'delta': expected below 1, found 1.0"),
         ({"delta": 0}, "setting 'delta': expected a number above 0, found 0.0"),
