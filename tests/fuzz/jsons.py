@@ -71,9 +71,14 @@ def settings(scratch: Path) -> Target:
         file.write_bytes(case)
         found = Settings.override(read_json_object(file))
         for name, value in plainly_read(case).items():
-            if getattr(found, name) != value or type(getattr(found, name)) is type(None):
-                raise WrongError(f"took {getattr(found, name)!r} for {value!r}")
-        if not (0 < found.learning_rate < math.inf and found.epochs > 0 and found.batch_size > 0):
+            taken = getattr(found, name)
+            # The float that is nearest to a whole number.
+            if taken is None or taken != (float(value) if type(taken) is float else value):
+                raise WrongError(f"took {taken!r} for {value!r}")
+        above_zero = found.learning_rate, found.epochs, found.batch_size, found.clip, found.budget
+        if not all(0 < number < math.inf for number in (*above_zero, found.delta)):
+            raise WrongError(f"took {found}")
+        if not 0 <= found.noise < math.inf or not found.delta < 1:
             raise WrongError(f"took {found}")
         return True
 

@@ -13,7 +13,7 @@ from fuzz.running import Outcome, tried
 
 Outcomes = Mapping[str, Outcome]
 # Made-up cases of each kind, and which of the corpus' numbered ones are tried.
-CASES, EVERY = 16, 24
+CASES, EVERY = 12, 30
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="memory is measured in /proc"),

@@ -2,7 +2,7 @@
 
 import json
 import logging
-import queue
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from functools import lru_cache
@@ -13,9 +13,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from fedn.network.combiner.updatehandler import UpdateHandler
+from fedn.utils.helpers.helpers import get_helper
 
-from fednkit.aggregation import robust
-from fednkit.network._hooks import Hooks
+from fednkit.aggregation import robust, server_functions
+from fednkit.aggregation.updates import MAX_WEIGHT
+from fednkit.network._guard import Guard
 from fuzz.arrays import LIKE, npy, numbered, odd_members, saved, trained
 from fuzz.kinds import Target, WrongError
 from fuzz.models import corpus, generated
@@ -47,30 +50,12 @@ Sent = tuple[bytes, str]
 Case = tuple[list[Sent], dict[str, Any] | None]
 RECEIVED = [array * np.float32(0.5) for array in trained()]
 GOOD = saved(numbered(trained()))
-LARGEST = np.finfo(np.float32).max
+LARGEST = float(np.finfo(np.float32).max)
+HELPER = get_helper("numpyhelper")
 
 
 def message(metadata: Any) -> str:
     return json.dumps({"training_metadata": metadata, "processing_time": 0.1})
-
-
-class Updates:
-    """FEDn's handler of updates, as far as the hooks use it."""
-
-    def __init__(self, sent: list[Sent]) -> None:
-        self.model_updates: queue.Queue[Any] = queue.Queue()
-        self.contents = [content for content, _ in sent]
-        for number, (_, meta) in enumerate(sent):
-            sender = SimpleNamespace(name=f"site-{number + 1}")
-            update = SimpleNamespace(sender=sender, meta=meta, model_update_id=number)
-            self.model_updates.put(update)
-
-    def load_model_update_bytesIO(self, number: int) -> BytesIO:  # noqa: N802
-        """Return the bytes of an update."""
-        return BytesIO(self.contents[number])
-
-    def delete_model(self, update: Any) -> None:
-        """Keep it: FEDn would forget it."""
 
 
 # The honest updates of a round are one and the same file.
@@ -88,22 +73,28 @@ def plainly_told(text: str) -> dict[str, Any]:
 def aggregated(case: Case) -> tuple[robust.Weights | None, dict[str, Any]]:
     """Return the next model and the outcome, of a round as the embedded network has it."""
     sent, defence = case
-    handler = Updates(sent)
-
-    def combine_models(**_: Any) -> tuple[Any, dict[str, Any]]:
-        updates, examples = [], []
-        while not handler.model_updates.empty():
-            one = handler.model_updates.get()
-            updates.append(plainly_read(sent[one.model_update_id][0]))
-            examples.append(plainly_told(one.meta)["num_examples"])
-        return robust.mean(updates, examples), {}
-
-    aggregator = SimpleNamespace(combine_models=combine_models)
-    hooks = Hooks(SimpleNamespace(update_handler=handler, aggregator=aggregator))
-    hooks.defence = defence
-    before = BytesIO(saved(numbered(RECEIVED)))
-    model, _ = hooks.aggregate(before, handler, None, True)
-    return model, json.loads(hooks.config["client_settings"]["outcome"])
+    files = {"global": saved(numbered(RECEIVED))}
+    files |= {f"update-{number}": content for number, (content, _) in enumerate(sent)}
+    storage = SimpleNamespace(
+        get=lambda model_id: BytesIO(files[model_id]), discard=lambda model_id: files.pop(model_id)
+    )
+    handler = UpdateHandler(SimpleNamespace(temp_model_storage=storage))
+    for number, (_, meta) in enumerate(sent):
+        sender = SimpleNamespace(name=f"site-{number + 1}")
+        update_id = f"update-{number}"
+        update = SimpleNamespace(sender=sender, meta=meta, model_update_id=update_id)
+        handler.model_updates.put(update)
+    guard = Guard(SimpleNamespace(update_handler=handler))
+    guard.set_aggregator("fedavg")
+    guard.provided_functions(server_functions.text(defence))
+    guard._config = {"model_id": "global"}
+    model, _ = guard.aggregate(None, handler, HELPER, True)
+    outcome = json.loads(guard._config["client_settings"]["outcome"])
+    if outcome.get("stays", "").startswith("the updates could not be combined"):
+        raise WrongError(f"failed: {outcome}")
+    if files.keys() != {"global"}:
+        raise WrongError(f"keeps {sorted(files)}")
+    return model, outcome
 
 
 def check_form(weights: robust.Weights, what: str) -> None:
@@ -199,7 +190,7 @@ def odd_messages() -> Iterator[tuple[str, str]]:
         yield f"exhausted: {number}", message({**META, "privacy": privacy})
 
 
-def filled(number: np.float32) -> Sent:
+def filled(number: float) -> Sent:
     return saved(numbered([np.full_like(array, number) for array in LIKE])), message(META)
 
 
@@ -221,6 +212,8 @@ def rounds() -> dict[str, Case]:
             name = f"{sign}, defence {number}"
             tried[f"finite but huge, {name}"] = ([huge, *[honest] * 4], defence)
             tried[f"huge both ways, {name}"] = ([huge, other, *[honest] * 4], defence)
+            most, least = filled(sign * MAX_WEIGHT), filled(-sign * MAX_WEIGHT)
+            tried[f"as large as may be, {name}"] = ([most, least, *[honest] * 4], defence)
     return tried
 
 
@@ -237,6 +230,8 @@ def small() -> bytes:
 def update(scratch: Path) -> Target:
     """Take a round's updates as the embedded network does, and make the next model of them."""
     logging.getLogger("fedn").setLevel(logging.CRITICAL)
+    # FEDn reads each update from a file.
+    tempfile.tempdir = str(scratch)
     odd = odd_members([npy(array) for array in trained()])
 
     def generate(random: Random) -> Case:
