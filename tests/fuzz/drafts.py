@@ -37,7 +37,6 @@ DOSES = {
 
 
 def table_corpus() -> dict[str, File]:
-    """Return tables of every kind by what they are."""
     found = {f"CSV, {name}": (".csv", content) for name, content in CSVS.items()}
     found |= {f"Parquet, {name}": (".parquet", content) for name, content in parquets().items()}
     for column, odd in (("ill", LABELS), ("dose", DOSES)):

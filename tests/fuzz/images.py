@@ -37,7 +37,6 @@ def members(arrays: dict[str, bytes], method: int = 0) -> list[Member]:
 
 @cache
 def corpus() -> dict[str, bytes]:
-    """Return files of every kind by what they are."""
     arrays = good()
     plain = {name: npy(array) for name, array in arrays.items()}
     zeros = np.zeros((50_000, *SHAPE), np.uint8)
@@ -97,7 +96,6 @@ def odd_members(plain: dict[str, bytes]) -> Iterator[tuple[str, list[Member]]]:
 
 
 def generate(random: Random) -> bytes:
-    """Return a file: good, odd or broken."""
     arrays = good(random.choice([2, 5, 10]))
     plain = {name: npy(array) for name, array in arrays.items()}
     name = random.choice(list(plain))

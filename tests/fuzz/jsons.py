@@ -29,16 +29,9 @@ from fuzz.mutation import (
 )
 
 GOOD_SETTINGS: dict[str, Any] = {
-    "epochs": 2,
-    "batch_size": 32,
-    "learning_rate": 0.01,
-    "balance_classes": True,
-    "seed": 7,
-    "noise": 1.0,
-    "clip": 2.0,
-    "budget": 8.0,
-    "delta": 1e-5,
-}
+    "epochs": 2, "batch_size": 32, "learning_rate": 0.01, "balance_classes": True, "seed": 7,
+    "noise": 1.0, "clip": 2.0, "budget": 8.0, "delta": 1e-5,
+}  # fmt: skip
 
 
 IMAGES: dict[str, Any] = {

@@ -43,7 +43,6 @@ class Exploit:
 
 @cache
 def corpus() -> dict[str, bytes]:
-    """Return model files of every kind, good and hostile, by what they are."""
     good = [npy(array) for array in trained()]
     return (
         dict(saved_files())
@@ -105,7 +104,6 @@ def wrapping(model: bytes) -> bytes:
 
 
 def generated(random: Random, odd: dict[str, list[Member]]) -> bytes:
-    """Return a model file: good, odd or broken."""
     arrays = trained(random)
     encoded = [
         npy(

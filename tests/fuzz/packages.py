@@ -55,7 +55,6 @@ ODD: dict[str, list[Entry]] = {
 
 
 def corpus() -> dict[str, bytes]:
-    """Return archives of every kind by what they are."""
     good = tarred(GOOD)
     folder: Entry = ("model", b"", {"type": tarfile.DIRTYPE})
     long: Entry = ("a", b"1", {"pax_headers": {"comment": "x" * (12 << 20)}})
@@ -75,7 +74,6 @@ def corpus() -> dict[str, bytes]:
 
 
 def generate(random: Random) -> bytes:
-    """Return an archive: good, odd or broken."""
     entries = random.sample([*GOOD, *(one for odd in list(ODD.values())[:-1] for one in odd)], 3)
     if random.random() < 0.4:
         entries = list(GOOD)

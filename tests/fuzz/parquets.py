@@ -59,7 +59,6 @@ def odd_columns() -> dict[str, pl.Series]:
 
 @cache
 def parquets() -> dict[str, bytes]:
-    """Return Parquet files of every kind by what they are."""
     good = good_table()
     found = {
         "a good table": stored(good),
@@ -99,7 +98,6 @@ def data_of(content: bytes) -> Any:
 
 
 def odd_parquet(random: Random, tables: list[bytes]) -> bytes:
-    """Return a Parquet file: good or broken."""
     made = random.choice(tables)
     if random.random() < 0.05:
         return made

@@ -23,46 +23,28 @@ from fuzz.zips import Member, zipped
 METRICS = {"auc": 0.5, "log_loss": 0.7}
 CONFIG: dict[str, Any] = {
     "options": {
-        "clients": 2,
-        "rounds": 2,
-        "metric": None,
-        "set": ["epochs=1"],
-        "seed": 0,
-        "alpha": 0.5,
-        "aggregator": "median",
-        "attack": "sign-flip",
-        "attack_strength": 2.0,
-        "norm_bound": 1.5,
+        "clients": 2, "rounds": 2, "metric": None, "set": ["epochs=1"], "seed": 0, "alpha": 0.5,
+        "aggregator": "median", "attack": "sign-flip", "attack_strength": 2.0, "norm_bound": 1.5,
     },
     "privacy": {"noise": 1.0, "clip": 1.0, "budget": 8.0, "delta": 1e-5},
-    "archive_sha256": "0" * 64,
-    "versions": {"python": "3.11", "numpy": "2.2.6"},
-    "class_counts": [[5, 3], [2, 6]],
-    "examples": [6, 6],
-}
+    "archive_sha256": "0" * 64, "versions": {"python": "3.11", "numpy": "2.2.6"},
+    "class_counts": [[5, 3], [2, 6]], "examples": [6, 6],
+}  # fmt: skip
 SETTLED: dict[str, Any] = {
-    "attackers": [1],
+    "attackers": [1], "clipped": [0], "passed_over": [], "exhausted": [0],
     "refused": {"1": "array 0 holds NaN or infinite values"},
-    "clipped": [0],
-    "passed_over": [],
-    "exhausted": [0],
     "stays": "the privacy budget of every site is spent",
     "privacy": {"epsilon": 1.5, "charged": [0, 1], "exhausted": [0]},
-}
+}  # fmt: skip
 LINES: list[dict[str, Any]] = [
     {
-        "round": number,
-        "seconds": 0.1,
-        "clients": [0, 1] if number else [],
-        "dropped": [],
-        "late": [],
-        "failed": {},
+        "round": number, "seconds": 0.1, "clients": [0, 1] if number else [],
+        "dropped": [], "late": [], "failed": {},
         **({"bytes": 100, **SETTLED} if number else {}),
-        "global": METRICS,
-        "each": [METRICS, {"auc": None, "log_loss": 0.1}],
+        "global": METRICS, "each": [METRICS, {"auc": None, "log_loss": 0.1}],
     }
     for number in range(3)
-]
+]  # fmt: skip
 BASELINES = {
     "central": [METRICS, METRICS],
     "alone": [{"client": client, "everywhere": METRICS, "own": METRICS} for client in (0, 1)],
@@ -150,7 +132,6 @@ def odd_checkpoints(odd: dict[str, list[Member]]) -> Iterator[tuple[str, Folder]
 
 
 def corpus(odd: dict[str, list[Member]]) -> dict[str, Folder]:
-    """Return runs of every kind by what they are."""
     whole = good()
     files = {
         "a good run": {},

@@ -71,7 +71,6 @@ def judge_privacy(case: list[Message]) -> bool:
 
 
 def odd_statuses(random: Random) -> list[Message]:
-    """Return what three sites report: good, odd or broken."""
     texts: list[Message] = []
     for _ in range(3):
         value: Any = dict(PRIVACY)
@@ -105,38 +104,23 @@ def privacy(scratch: Path) -> Target:
 
 ROUNDS: list[dict[str, Any]] = [
     {
-        "number": number,
-        "finished": True,
-        "model_id": f"model-{number}",
-        "updates": 2,
-        "seconds": 1.5,
+        "number": number, "finished": True, "model_id": f"model-{number}", "updates": 2,
+        "seconds": 1.5, "cause": "", "unusable": {"site-2": "expected JSON"},
         "sites": {"site-1": {"auc": 0.9, "num_examples": 30}, "site-2": {"auc": None}},
-        "cause": "",
-        "unusable": {"site-2": "expected JSON"},
-        "privacy": {"site-1": PRIVACY},
-        "used_up": False,
+        "privacy": {"site-1": PRIVACY}, "used_up": False, "mean": {"auc": 0.9},
         "outcome": {"refused": {"site-2": "array 0 holds NaN"}, "clipped": ["site-1"]},
-        "mean": {"auc": 0.9},
     }
     for number in (1, 2)
-]
+]  # fmt: skip
 OPTIONS: dict[str, Any] = {
-    "sites": None,
-    "rounds": 5,
-    "aggregator": "fedavg",
-    "norm_bound": None,
-    "tolerate": None,
-    "server_optimizer": "adam",
-    "server_learning_rate": 0.01,
-    "round_timeout": 180.0,
-    "resume": None,
-    "seed": 0,
-}
+    "sites": None, "rounds": 5, "aggregator": "fedavg", "norm_bound": None, "tolerate": None,
+    "server_optimizer": "adam", "server_learning_rate": 0.01, "round_timeout": 180.0,
+    "resume": None, "seed": 0,
+}  # fmt: skip
 RECORD: dict[str, Any] = {"archive_sha256": "0" * 64, "options": OPTIONS, "rounds": ROUNDS}
 
 
 def records() -> dict[str, bytes]:
-    """Return records of a run of every kind by what they are."""
     tried: dict[str, Any] = {"a good run": RECORD}
     for number, value in enumerate(ODD_VALUES):
         for name in OPTIONS:
@@ -152,7 +136,6 @@ def records() -> dict[str, bytes]:
 
 
 def odd_record(random: Random) -> bytes:
-    """Return the record of a run: good, odd or broken."""
     value: Any = RECORD
     part = random.choice(["rounds", "options", None])
     for _ in range(random.randint(0, 2)):

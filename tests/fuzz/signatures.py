@@ -127,7 +127,6 @@ def with_a_bit_flipped(random: Random, signature: str) -> str:
 
 
 def generate(random: Random) -> Offered:
-    """Return a package and its signature: good, odd or broken."""
     signer, content = random.choice([OURS, OURS, OURS, OTHER]), random.choice([PACKAGE, OLDER])
     text = random.choice(SIGNATURES[signer.key, content][: random.choice([1, 1, 2, 12])])
     settings: dict[str, Any] = {"signing_key": signer.key, "package_signature": text}

@@ -67,7 +67,6 @@ def without(name: str) -> str:
 
 
 def odd_client_yaml(random: Random) -> bytes:
-    """Return a client.yaml: good, odd or broken."""
     made = list(LINES)
     for _ in range(random.choice([0, 1, 1, 2])):
         place = random.randrange(len(made))
@@ -88,7 +87,6 @@ def odd_client_yaml(random: Random) -> bytes:
 
 
 def client_yamls() -> dict[str, bytes]:
-    """Return a client.yaml of every kind by what it is."""
     whole = "\n".join(LINES).encode()
     tried = ODD_JSON | {
         "good": whole,
@@ -145,7 +143,6 @@ LEDGER: dict[str, Any] = {"updates": {"1.0": 1, "2.5": 3}, "epsilon": 5.0, "delt
 
 
 def odd_ledger(random: Random) -> bytes:
-    """Return a ledger: good, odd or broken."""
     value: Any = {**LEDGER, "updates": dict(LEDGER["updates"])}
     if random.random() < 0.3:
         numbers = [1, 2, 2**53 - 1, *NUMBERS_OF_JSON]
@@ -158,7 +155,6 @@ def odd_ledger(random: Random) -> bytes:
 
 
 def ledgers() -> dict[str, bytes]:
-    """Return ledgers of every kind by what they are."""
     whole = json.dumps(LEDGER).encode()
     many = {repr(1 + n / 7): 1 for n in range(10_000)}
     tried = ODD_JSON | {

@@ -16,17 +16,13 @@ from fuzz.kinds import Target, WrongError
 from fuzz.mutation import NUMBERS, TEXTS, broken
 
 FIELDS: list[dict[str, Any]] = [
-    {
-        "name": "age",
-        "type": "integer",
-        "constraints": {"minimum": 0, "maximum": 120},
-        "scale": {"center": 40, "spread": 20},
-    },
+    {"name": "age", "type": "integer", "constraints": {"minimum": 0, "maximum": 120},
+     "scale": {"center": 40, "spread": 20}},
     {"name": "dose", "type": "number"},
     {"name": "smoker", "type": "boolean"},
     {"name": "ward", "type": "string", "constraints": {"enum": ["a", "b", "c"]}},
     {"name": "ill", "type": "string", "constraints": {"enum": ["no", "yes"]}},
-]
+]  # fmt: skip
 HEADER = ["age", "dose", "smoker", "ward", "ill"]
 GOOD: list[list[Any]] = [
     [str(20 + n), f"{n / 4}", "true" if n % 3 else "False", "abc"[n % 3], ("no", "yes")[n % 2]]
@@ -111,7 +107,6 @@ CSVS |= {
 
 
 def odd_csv(random: Random) -> bytes:
-    """Return a CSV: good, odd or broken."""
     rows = [list(row) for row in random.sample(GOOD, random.randint(1, 12))]
     for _ in range(random.choice([0, 0, 1, 2])):
         random.choice(rows)[random.randrange(5)] = random.choice([*TEXTS, *map(str, NUMBERS)])

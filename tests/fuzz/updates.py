@@ -26,14 +26,9 @@ from fuzz.mutation import NUMBERS_OF_JSON, ODD_TEXTS, ODD_VALUES, hostile, mangl
 from fuzz.zips import Member, squeezed, zipped
 
 PRIVACY: dict[str, Any] = {
-    "noise": 1.0,
-    "clip": 1.0,
-    "budget": 8.0,
-    "delta": 1e-5,
-    "epsilon": 3.5,
-    "updates": 2,
-    "exhausted": False,
-}
+    "noise": 1.0, "clip": 1.0, "budget": 8.0, "delta": 1e-5,
+    "epsilon": 3.5, "updates": 2, "exhausted": False,
+}  # fmt: skip
 META: dict[str, Any] = {"num_examples": 40, "epochs": 1, "privacy": PRIVACY}
 RULES = ("fedavg", "median", "trimmed-mean", "krum", "multi-krum")
 DEFENCES: list[dict[str, Any] | None] = [
@@ -195,7 +190,6 @@ def filled(number: float) -> Sent:
 
 
 def rounds() -> dict[str, Case]:
-    """Return rounds of every kind by what is sent in them."""
     honest = GOOD, message(META)
     tried: dict[str, Case] = {"nothing was sent": ([], None)}
     for name, content in corpus().items():
