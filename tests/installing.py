@@ -48,13 +48,13 @@ class Installed:
         self.python = self.venv / "bin" / "python"
         if environment in FRAMEWORKS:
             fill_shared(environment)
-            # They are later than the files of this project, so make does not install again.
-            (self.venv / ".ready").touch()
-            needs = (folder / "vendor" / "requirements.txt").read_text("utf-8")
-            (self.venv / f".fednkit-{needs.partition('sha256:')[2][:16]}").touch()
         else:
             with locked(environment):
-                make(folder, self.venv, "setup")
+                fill(self.venv, folder)
+        # They are later than the files of this project, so make does not install again.
+        (self.venv / ".ready").touch()
+        needs = (folder / "vendor" / "requirements.txt").read_text("utf-8")
+        (self.venv / f".fednkit-{needs.partition('sha256:')[2][:16]}").touch()
 
     def make(self, *verbs: str) -> str:
         """Run make, which must succeed, and return what it printed."""
@@ -181,18 +181,23 @@ def fill_shared(framework: str) -> None:
     """
     venv = VENVS / framework
     with locked(framework), tempfile.TemporaryDirectory() as name:
-        project = bake(Path(name) / "out", task=LARGEST_TASK, framework=framework)
-        digest = installed_digest(project)
-        marker = venv / MARKER
-        if not marker.exists() or marker.read_text("utf-8") != digest:
-            marker.unlink(missing_ok=True)
-            # As `make setup` does, which `make demo` and the tests of the library run.
-            fresh_venv(venv)
-            install(venv, "--require-hashes", "-r", project / "requirements.lock")
-            install(venv, "-r", project / "requirements-dev.txt")
-            vendor = "--no-index", "--no-deps", "--require-hashes"
-            install(venv, *vendor, "-r", project / "vendor" / "requirements.txt")
-            marker.write_text(digest, "utf-8")
+        fill(venv, bake(Path(name) / "out", task=LARGEST_TASK, framework=framework))
+
+
+def fill(venv: Path, project: Path) -> None:
+    """Install what a project's `make setup` does, unless it is there already.
+
+    The verb itself is run by `make demo` and by the tests of the library.
+    """
+    digest, marker = installed_digest(project), venv / MARKER
+    if not marker.exists() or marker.read_text("utf-8") != digest:
+        marker.unlink(missing_ok=True)
+        fresh_venv(venv)
+        install(venv, "--require-hashes", "-r", project / "requirements.lock")
+        install(venv, "-r", project / "requirements-dev.txt")
+        vendor = "--no-index", "--no-deps", "--require-hashes"
+        install(venv, *vendor, "-r", project / "vendor" / "requirements.txt")
+        marker.write_text(digest, "utf-8")
 
 
 def fresh_venv(venv: Path) -> None:

@@ -38,7 +38,11 @@ EDITS = [
 EDITS_OF_TASK = {
     "fraud": [
         ("client/model/schema.json", '"maximum": 100000', '"maximum": 250000'),
-        ("client/model/data.py", "own: list[Array] = [\n", "own: list[Array] = [\n        OURS,\n"),
+        (
+            "client/model/data.py",
+            "own: list[Array] = [\n",
+            'own: list[Array] = [\n        np.log1p(table["amount"]),\n',
+        ),
     ],
     "mnist": [],
 }

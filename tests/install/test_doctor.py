@@ -50,7 +50,7 @@ def test_a_healthy_project_is_all_right(healthy: Installed) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr == ""
     assert all(line.startswith("ok ") for line in result.stdout.splitlines())
-    assert len(lines(result, "ok")) == 15
+    assert len(lines(result, "ok")) == 16
 
 
 def test_so_is_a_fresh_one_with_its_archive_and_seed(installed: Install) -> None:

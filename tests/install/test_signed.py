@@ -449,7 +449,8 @@ def test_no_secret_is_in_any_file_that_leaves_the_initiator(
         for file in project.folder.glob(line[1:].lstrip("/"))
     ]
     assert {file.name for file in leaving} == {
-        *("requirements.lock", "fraud-detection.tar.gz", f"fednkit-{__version__}-py3-none-any.whl"),
+        *("requirements.lock", "requirements.txt", "fraud-detection.tar.gz"),
+        f"fednkit-{__version__}-py3-none-any.whl",
     }
     leaving += [path for path in invitations.rglob("*") if path.is_file()]
     leaving += [project.folder / name for name in ("signing.pub", "fraud-detection.cdx.json")]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from baking import ROOT
-from installing import CAPTURED, VENVS, Install, Installed, check, install
+from installing import CAPTURED, VENVS, Install, Installed, check, install, locked
 
 pytestmark = pytest.mark.install
 
@@ -39,13 +39,14 @@ def scaleout(request: pytest.FixtureRequest) -> Path:
     """Return the folder of scaleout's commands, in an environment of its own."""
     release = RELEASES[request.param]
     venv = VENVS / f"scaleout-{release}"
-    if not (venv / ".ready").exists():
-        python = interpreter(request.param)
-        if not python:
-            pytest.skip(f"scaleout {release} is tried on Python {request.param}; there is none")
-        check(subprocess.run([python, "-m", "venv", "--clear", venv], **CAPTURED))
-        install(venv, f"scaleout=={release}")
-        (venv / ".ready").touch()
+    python = interpreter(request.param)
+    if not python:
+        pytest.skip(f"scaleout {release} is tried on Python {request.param}; there is none")
+    with locked(venv.name):
+        if not (venv / ".ready").exists():
+            check(subprocess.run([python, "-m", "venv", "--clear", venv], **CAPTURED))
+            install(venv, f"scaleout=={release}")
+            (venv / ".ready").touch()
     return venv / "bin"
 
 

@@ -18,7 +18,7 @@ def test_an_updated_project_passes_its_tests(tmp_path: Path, version: str) -> No
     template.keep(folder)
     template.update(folder)
     assert template.conflicts(folder) == []
-    project = Installed(folder, "numpy")
+    project = Installed(folder, "updated")
     # As a project's README has it, because requirements.txt was edited.
     assert " passed" in project.make("lock", "setup", "lint", "test")
     project.make("package", "seed")

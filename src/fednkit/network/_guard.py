@@ -121,7 +121,7 @@ class Guard:
 
         def average(admitted: Arrived) -> Weights | None:
             checked = [
-                _checked_message(named[name].model_update_id, metadata["num_examples"])
+                _checked_message(named[name], metadata["num_examples"])
                 for name, (_, metadata) in admitted.items()
             ]
             return self._with_fedn(checked, helper)
@@ -161,10 +161,12 @@ class Guard:
         self._config["client_settings"] = {**settings, "outcome": json.dumps(outcome)}
 
 
-def _checked_message(model_update_id: str, examples: int) -> Any:
+def _checked_message(update: Any, examples: int) -> Any:
     """Return what FEDn's aggregators read of an update's message, without what a site wrote."""
     meta = {"training_metadata": {"num_examples": examples}, "config": "{}"}
-    return fedn.ModelUpdate(model_update_id=model_update_id, meta=json.dumps(meta))
+    return fedn.ModelUpdate(
+        model_id=update.model_id, model_update_id=update.model_update_id, meta=json.dumps(meta)
+    )
 
 
 def _arrays(content: bytes) -> Weights:

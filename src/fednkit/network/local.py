@@ -8,9 +8,10 @@ import argparse
 import hashlib
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fedn import APIClient
@@ -23,7 +24,7 @@ from ..project.config import current
 from ..project.console import console, say
 from ..project.errors import ProjectError
 from ..project.paths import by_number, shown
-from ..project.processes import ONE_THREAD, Process, Processes, wait_until
+from ..project.processes import ONE_THREAD, PATIENCE_SECONDS, Process, Processes, wait_until
 from ..runs.run import new_folder
 from ..sessions import resume
 from ..sessions.budget import Spending
@@ -144,6 +145,9 @@ def _explained(server: Process, folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError:
+        # Its connections break a moment before it is gone.
+        with suppress(subprocess.TimeoutExpired):
+            server.child.wait(PATIENCE_SECONDS)
         if server.running():
             raise
         raise ProjectError(
