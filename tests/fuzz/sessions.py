@@ -90,6 +90,7 @@ def privacy(scratch: Path) -> Target:
     plain = status(META)
     tried: dict[str, list[Message]] = {"nobody": [], "no text": [None, plain]}
     tried["good"] = [plain] * 3
+    tried["a message of 15 MB"] = [status({**META, "more": "x" * (15 << 20)}), plain]
     for name, text in ODD_TEXTS.items():
         tried[f"a status: {name}"] = [text, plain]
         tried[f"a message: {name}"] = [json.dumps({"meta": text}), plain]

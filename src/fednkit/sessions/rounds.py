@@ -26,6 +26,9 @@ __all__ = [
 # What an update's metadata state of its privacy.
 PrivacyReport = dict[str, Any]
 PRIVACY_NUMBERS = ("noise", "clip", "budget", "delta", "epsilon", "updates")
+# Of a site's message about its update, without the weights. The guard takes metadata of 1 MB; here
+# they are quoted.
+MAX_STATUS_CHARACTERS = 1 << 22
 
 
 @dataclass
@@ -146,7 +149,7 @@ def add_privacy(result: Round, senders: dict[str, PrivacyReport]) -> None:
 def _trained_from(text: str) -> Any:
     """Return the model that a site says its update started from; None where it says none."""
     try:
-        return json.loads(text)["modelId"]
+        return _read_status(text)["modelId"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
@@ -158,13 +161,21 @@ def _privacy_report(status: Mapping[str, Any]) -> PrivacyReport:
     writes it, so only known entries are taken.
     """
     try:
-        found = json.loads(json.loads(status["data"])["meta"])["training_metadata"]["privacy"]
+        meta = _read_status(status["data"])["meta"]
+        found = json.loads(meta)["training_metadata"]["privacy"]
         known: PrivacyReport = {
             name: found[name] for name in PRIVACY_NUMBERS if _is_number(found[name])
         }
         return {**known, "exhausted": found["exhausted"] is True}
     except (KeyError, TypeError, ValueError, RecursionError):
         return {}
+
+
+def _read_status(text: str) -> Any:
+    """Return a site's message about its update; raise `ValueError` for one that is too long."""
+    if len(text) > MAX_STATUS_CHARACTERS:
+        raise ValueError("too long")
+    return json.loads(text)
 
 
 def _is_number(value: object) -> bool:
