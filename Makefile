@@ -11,8 +11,9 @@ RUN := .venv/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 DEMO := build/demo
 VENDOR := {{cookiecutter.__slug}}/vendor
+# More tests than processors at once, because most of them wait for a network.
 # No caches in the tree: cookiecutter would take those in the template's folder for parts of it.
-TEST := $(RUN) -B -m pytest -p no:cacheprovider -n 2 --dist loadgroup
+TEST := $(RUN) -B -m pytest -p no:cacheprovider -n 3 --dist loadgroup
 # As in the projects.
 AUDIT ?= --strict
 LEAKS := --disable-plugin KeywordDetector --disable-plugin HexHighEntropyString \

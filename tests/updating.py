@@ -28,11 +28,7 @@ HEAD = "main"
 EDITS = [
     ("client/model/classifier.py", "64", "48"),
     ("client/model/settings.py", "epochs: int = 3", "epochs: int = 4"),
-    (
-        "client/model/metrics.py",
-        "    return {\n",
-        '    return {\n        "examples": float(len(labels)),\n',
-    ),
+    ("client/model/metrics.py", '"""', '"""Ours: '),
     ("client/model/schema.json", '"title": "', '"title": "Ours: '),
 ]
 EDITS_OF_TASK = {

@@ -22,6 +22,8 @@ from installing import CAPTURED, Install, Installed, RecordFigure, check
 WHY_NOT = containers.missing()
 pytestmark = [
     pytest.mark.install,
+    # The images lie in one store, which each test module cleans.
+    pytest.mark.xdist_group("image"),
     pytest.mark.slow,
     pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT)),
 ]

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from installing import Install, Installed
 
-pytestmark = pytest.mark.install
+# Its tests share one federation, and begin with those that wait for its sites.
+pytestmark = [pytest.mark.install, pytest.mark.xdist_group("server functions")]
 
 SCRIPT = Path(__file__).with_name("fedn_own.py")
 

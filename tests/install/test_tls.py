@@ -24,7 +24,11 @@ REASON = MISSING or (
     if shutil.which("openssl") is None
     else ""
 )
-pytestmark = [pytest.mark.install, pytest.mark.skipif(REASON != "", reason=REASON)]
+pytestmark = [
+    pytest.mark.install,
+    pytest.mark.xdist_group("tls"),
+    pytest.mark.skipif(REASON != "", reason=REASON),
+]
 
 SECRET = "a secret of this test, long enough"  # noqa: S105
 NGINX = """
