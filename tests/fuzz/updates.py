@@ -12,6 +12,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
+import fedn.network.grpc.fedn_pb2 as fedn
 import numpy as np
 from fedn.network.combiner.updatehandler import UpdateHandler
 from fedn.utils.helpers.helpers import get_helper
@@ -75,9 +76,12 @@ def aggregated(case: Case) -> tuple[robust.Weights | None, dict[str, Any]]:
     )
     handler = UpdateHandler(SimpleNamespace(temp_model_storage=storage))
     for number, (_, meta) in enumerate(sent):
-        sender = SimpleNamespace(name=f"site-{number + 1}")
-        update_id = f"update-{number}"
-        update = SimpleNamespace(sender=sender, meta=meta, model_update_id=update_id)
+        update = fedn.ModelUpdate(
+            sender=fedn.Client(name=f"site-{number + 1}"),
+            model_id="global",
+            model_update_id=f"update-{number}",
+            meta=meta,
+        )
         handler.model_updates.put(update)
     guard = Guard(SimpleNamespace(update_handler=handler))
     guard.set_aggregator("fedavg")
