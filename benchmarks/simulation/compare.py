@@ -37,7 +37,7 @@ def environment(name: str, *requirements: str) -> Path:
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     # In seconds with uv; with pip where uv cannot reach what pip has from elsewhere.
-    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python]
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(python)]
     if subprocess.run([*uv, *requirements], check=False).returncode:
         subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
     return python
