@@ -72,7 +72,21 @@ class Steps:
         for script in ("bare_work.py", "plain_style.py"):
             shutil.copy(HERE / script, self.package)
         self.process(["-m", "fednsite.worker"])
-        measuring.wait_for(lambda: any(self.package.glob(".worker/*")), "a resident worker")
+        measuring.wait_for(lambda: bool(self.workers()), "a resident worker")
+        self.started = self.workers()
+
+    def workers(self) -> list[int]:
+        """Return what tells the sockets of resident workers apart, even those of one name."""
+        # A suffix has one that nobody finds yet.
+        return [path.stat().st_ino for path in self.package.glob(".worker/*") if not path.suffix]
+
+    def end(self) -> None:
+        """End the worker, which must have done all warm steps."""
+        # A step that it refuses works alone and starts another one: that would be a cold step.
+        if self.workers() != self.started:
+            raise SystemExit("error: expected one worker for all warm steps, found another")
+        # Without its place, the worker ends.
+        shutil.rmtree(self.package / ".worker")
 
     def process(self, arguments: list[str], **environment: str) -> tuple[float, float]:
         """Return a process' seconds, and those of them that were work."""
@@ -111,8 +125,7 @@ def measure(framework: str, runs: int) -> dict[str, dict[str, float]]:
     """Return medians in milliseconds: of whole processes, of the work in them, of the rest."""
     steps = Steps(Project(measuring.fresh_folder(f"entry_points-{framework}"), framework))
     measured = measuring.in_turn(steps.cases(), runs)
-    # Without its place, the worker ends.
-    shutil.rmtree(steps.package / ".worker", ignore_errors=True)
+    steps.end()
     results = {}
     for name, turns in measured.items():
         pairs = [pair for turn in turns for pair in turn]

@@ -2,7 +2,8 @@
 
     PROJECT/.venv/bin/python weights_case.py raw|stored|compressed|ours|step write|read FILE MB
 
-Runs in a project's `client` folder, whose library it measures (`weights.py` starts it there).
+Runs in a project's `client` folder, with the library that the project installed (`weights.py`
+starts it there).
 Prints seconds, the file's size, and the peak memory beside what the imports need, as JSON.
 """
 

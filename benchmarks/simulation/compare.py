@@ -3,7 +3,8 @@
     python benchmarks/simulation/compare.py --clients 2 10 100 1000 --runs 5
 
 Sets up an environment for each below build/venvs, generates a numpy project, puts the logistic
-regression into it, and runs both as whole processes in turn. Prints medians and ratios.
+regression into it, and runs both as whole processes in turn. Prints medians and ratios; with
+--without-flower only what this template's simulation takes.
 """
 
 import argparse
@@ -17,9 +18,11 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import measuring
+from measuring import Project
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-WORK = ROOT / "build" / "benchmark"
 FEATURES, PER_CLIENT = 29, 2000
 # Of all clients together: beyond a hundred of them, each has fewer.
 EXAMPLES = 200_000
@@ -29,29 +32,20 @@ FLOWER = "flwr[simulation]==1.41.0"
 
 def environment(name: str, *requirements: str) -> Path:
     """Return the Python of an environment, set up once."""
-    venv = ROOT / "build" / "venvs" / name
+    venv = measuring.ROOT / "build" / "venvs" / name
     python = venv / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
+    # In seconds with uv; with pip where uv cannot reach what pip has from elsewhere.
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(python)]
+    if subprocess.run([*uv, *requirements], check=False).returncode:
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
     return python
 
 
-def set_up(folder: Path) -> Path:
-    """Set a project up as its users do; return its environment's Python."""
-    venv = ROOT / "build" / "venvs" / "numpy"
-    make = ["make", "-C", str(folder), "setup", f"VENV={venv}", f"PYTHON={sys.executable}"]
-    subprocess.run(make, check=True, capture_output=True)
-    return venv / "bin" / "python"
-
-
-def project() -> Path:
-    """Generate a project for tables with the benchmark's model and schema in it."""
-    answers = ["project_name=benchmark", "task=fraud", "framework=numpy"]
-    command = [sys.executable, "-m", "cookiecutter", "--no-input", "-o", str(WORK), str(ROOT)]
-    subprocess.run([*command, *answers], check=True, capture_output=True)
-    folder = WORK / "benchmark"
-    model = folder / "client" / "model"
+def prepare(project: Project) -> None:
+    """Put the benchmark's model and schema into the project, and make the seed model anew."""
+    model = project.client / "model"
     shutil.copy(HERE / "logistic_regression.py", model / "classifier.py")
     names = [f"x{number}" for number in range(FEATURES)]
     scale = {"center": 0, "spread": 1}
@@ -59,7 +53,7 @@ def project() -> Path:
     fields.append({"name": "label", "type": "integer", "constraints": {"enum": [0, 1]}})
     schema = {"fields": fields, "label": "label"}
     (model / "schema.json").write_text(json.dumps(schema), encoding="utf-8")
-    return folder
+    measuring.run([project.python, "-m", "fednkit", "seed"], cwd=project.folder)
 
 
 MAKE_DATA = """
@@ -103,46 +97,51 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[10])
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--without-flower", action="store_true", help="time this template alone")
     options = parser.parse_args()
-    shutil.rmtree(WORK, ignore_errors=True)
-    WORK.mkdir(parents=True)
-    folder = project()
-    ours = set_up(folder)
-    flower = environment("flower", FLOWER, "numpy==2.2.6")
-
-    (WORK / "settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
-    subprocess.run([ours, "-m", "fednkit", "seed"], cwd=folder, check=True, capture_output=True)
+    work = measuring.fresh_folder("simulation")
+    project = Project(work, "numpy")
+    prepare(project)
+    flower = None if options.without_flower else environment("flower", FLOWER, "numpy==2.2.6")
+    (work / "settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
     for clients in options.clients:
-        compare(clients, options.rounds, options.runs, folder, ours, flower)
+        compare(clients, options.rounds, options.runs, work, project, flower)
 
 
-def compare(clients: int, rounds: int, runs: int, folder: Path, ours: Path, flower: Path) -> None:
+def compare(
+    clients: int, rounds: int, runs: int, work: Path, project: Project, flower: Path | None
+) -> None:
     """Print whole-process times and times per round, and how many times faster one is.
 
-    folder: of our project. ours, flower: the Python of either environment.
+    work: a folder for the data. flower: the Python of Flower's environment, None to leave it out.
     """
     per_client = min(PER_CLIENT, EXAMPLES // clients)
-    make = [str(ours), "-c", MAKE_DATA, str(WORK), str(clients)]
-    subprocess.run([*make, str(per_client), str(FEATURES)], check=True)
-    simulate = [str(ours), "-m", "fednkit", "simulate", "--source", str(WORK / "all.csv")]
+    make: list[str | Path] = [project.python, "-c", MAKE_DATA, work, str(clients)]
+    measuring.run([*make, str(per_client), str(FEATURES)])
+    simulate = [str(project.python), "-m", "fednkit", "simulate", "--source", str(work / "all.csv")]
     simulate += ["--clients", str(clients), "--rounds", str(rounds)]
     simulate += ["--partition", "iid", "--no-baselines"]
     for name, value in SETTINGS.items():
         simulate += ["--set", f"{name}={json.dumps(value)}"]
     simulate += ["--set", "balance_classes=false"]
-    app = [str(flower), str(HERE / "flower_app.py"), str(WORK)]
-    app += [str(clients), str(rounds)]
+    app = [str(flower), str(HERE / "flower_app.py"), str(work), str(clients), str(rounds)]
 
     times: dict[str, list[tuple[float, float]]] = {"Flower": [], "ours": []}
+    if not flower:
+        del times["Flower"]
     for run in range(runs + 1):
-        whole = timed(app, WORK)
-        flower_report = json.loads((WORK / "flower.json").read_text("utf-8"))
-        own = timed(simulate, folder)
-        newest = max((folder / "runs").iterdir())
+        took = {}
+        if flower:
+            whole = timed(app, work)
+            report = json.loads((work / "flower.json").read_text("utf-8"))
+            took["Flower"] = whole, report["rounds_seconds"]
+        whole = timed(simulate, project.folder)
+        newest = max((project.folder / "runs").iterdir())
         lines = [json.loads(line) for line in (newest / "metrics.jsonl").open(encoding="utf-8")]
+        took["ours"] = whole, sum(line["seconds"] for line in lines)
         if run:  # The first of each is a warm-up.
-            times["Flower"].append((whole, flower_report["rounds_seconds"]))
-            times["ours"].append((own, sum(line["seconds"] for line in lines)))
+            for name, pair in took.items():
+                times[name].append(pair)
     print(f"{clients} clients, {per_client} examples each, {rounds} rounds; "
           f"Python {platform.python_version()}, {os.cpu_count()} processors, "
           f"medians of {runs} runs")  # fmt: skip
@@ -151,8 +150,9 @@ def compare(clients: int, rounds: int, runs: int, folder: Path, ours: Path, flow
         whole, total = (statistics.median(column) for column in zip(*pairs, strict=True))
         medians[name] = whole, total / rounds
         print(f"{name:<7} whole process {whole:6.2f} s   a round {1000 * medians[name][1]:8.1f} ms")
-    ratios = [flower / own for flower, own in zip(medians["Flower"], medians["ours"], strict=True)]
-    print(f"ratio   whole process {ratios[0]:6.1f} times   a round {ratios[1]:6.1f} times")
+    if flower:
+        ratios = [theirs / own for theirs, own in zip(*medians.values(), strict=True)]
+        print(f"ratio   whole process {ratios[0]:6.1f} times   a round {ratios[1]:6.1f} times")
 
 
 if __name__ == "__main__":

@@ -26,17 +26,19 @@ def measure(project: Path, clients: int, participation: float) -> tuple[float, f
         result = subprocess.run(
             [*command, "--no-baselines", "--name", "scale"],
             cwd=project,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
             check=False,
         )
+        if result.returncode:
+            sys.stderr.write(result.stderr)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         (project / "runs" / "peak.json").write_text(json.dumps([result.returncode, peak]))
         os._exit(0)
     os.waitpid(child, 0)
     code, peak = json.loads((project / "runs" / "peak.json").read_text())
     if code:
-        raise SystemExit(f"the simulation ended with exit code {code}")
+        raise SystemExit(f"error: the simulation ended with exit code {code}; see above")
     newest = max((project / "runs").glob("*-scale"))
     with (newest / "metrics.jsonl").open(encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.install, pytest.mark.slow]
         ("memory.py", ["--frameworks", "numpy"], "numpy "),
         ("network.py", ["--frameworks", "numpy", "--rounds", "1"], "numpy "),
         ("weights.py", ["--megabytes", "1"], "ours write"),
+        ("simulation/compare.py", ["--without-flower", "--rounds", "1"], "ours "),
     ],
 )
 def test_a_benchmark_ends_with_its_table(script: str, options: list[str], row: str) -> None:
