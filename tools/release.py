@@ -1,16 +1,19 @@
 """Make a release of the template, or check and describe the one that is there.
 
+    python tools/release.py begin          # with the first change after a release
     python tools/release.py make 1.2.3     # write, commit and tag it; push it with: git push --tags
     python tools/release.py check v1.2.3   # the tag, the files and the changelog agree
     python tools/release.py notes          # the newest release's section of CHANGELOG.md
 
 Template and library have one version: `_version` in cookiecutter.json, which generated projects
 record, and `__version__` of fednkit, after which the wheel in their vendor/ is named. Between two
-releases `_version` ends in "+unreleased", and the library keeps the number of the last release. A
-release keeps what projects are generated from in tests/releases/, so that
-the tests of updates run on any checkout, a shallow one and one without tags too.
+releases it ends in "+unreleased": a wheel with the name of a release is the wheel of that release.
 
-This runs on the standard library: nothing is installed where a tag is released.
+A release keeps what projects are generated from in tests/releases/, so that the tests of updates
+run on any checkout, a shallow one and one without tags too.
+
+To check and to describe needs the standard library only: nothing is installed where a tag is
+released.
 """
 
 import argparse
@@ -23,11 +26,15 @@ import sys
 import tarfile
 from pathlib import Path
 
+import wheel
+
 ROOT = Path(__file__).resolve().parent.parent
 RELEASES = ROOT / "tests" / "releases"
 # What follows from the version: the wheel, and the generated files that name it.
 RENEWED_BY = "wheel.py", "golden.py"
 LIBRARY = "src/fednkit/__init__.py"
+# Where the version stands, and how.
+PLACES = {"cookiecutter.json": '"_version": "{}"', LIBRARY: '__version__ = "{}"'}
 VENDOR = "{{cookiecutter.__slug}}/vendor"
 # What a project is generated from; the rest of the template is for its maintainers.
 SOURCES = "cookiecutter.json", "hooks", "templates", "{{cookiecutter.__slug}}"
@@ -39,15 +46,15 @@ class ReleaseError(Exception):
     """A release that cannot be made; the message is one line that says why."""
 
 
-def version(root: Path = ROOT) -> str:
+def version() -> str:
     """Return the version that generated projects record."""
-    recorded: str = json.loads((root / "cookiecutter.json").read_text("utf-8"))["_version"]
+    recorded: str = json.loads((ROOT / "cookiecutter.json").read_text("utf-8"))["_version"]
     return recorded
 
 
-def library_version(root: Path = ROOT) -> str:
+def library_version() -> str:
     """Return the version of the library, from its source."""
-    found = re.search(r'^__version__ = "(.*)"$', (root / LIBRARY).read_text("utf-8"), re.MULTILINE)
+    found = re.search(r'^__version__ = "(.*)"$', (ROOT / LIBRARY).read_text("utf-8"), re.MULTILINE)
     if not found:
         raise ReleaseError(f"{LIBRARY}: expected __version__, found none")
     return found[1]
@@ -68,32 +75,32 @@ def notes(changelog: str) -> str:
     return re.split(r"^## ", changelog[found.end() :], maxsplit=1, flags=re.MULTILINE)[0].strip()
 
 
-def git(*arguments: str, root: Path = ROOT) -> str:
+def git(*arguments: str) -> str:
     """Run git, which must succeed, and return what it printed."""
     result = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, encoding="utf-8", check=False
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False
     )
     if result.returncode:
         raise ReleaseError(f"git {arguments[0]}: {result.stderr.strip()}")
     return result.stdout
 
 
-def sources(root: Path = ROOT) -> dict[str, bytes]:
-    """Return every file in git that projects are generated from, as it lies in the work tree."""
-    names = git("ls-files", "-z", "--", *SOURCES, root=root).split("\0")
-    return {name: (root / name).read_bytes() for name in sorted(names) if name}
+def files(*places: str) -> dict[str, bytes]:
+    """Return every file in git at some places, as it lies in the work tree."""
+    names = git("ls-files", "-z", "--", *places).split("\0")
+    return {name: (ROOT / name).read_bytes() for name in sorted(names) if name}
 
 
-def snapshot(files: dict[str, bytes]) -> bytes:
+def snapshot(members: dict[str, bytes]) -> bytes:
     """Return files as a tar.xz without times, owners and modes."""
     content = io.BytesIO()
     # By kind, then by name: so that the locks, most of which is alike, lie beside each other.
     with tarfile.open(fileobj=content, mode="w:xz", preset=9) as archive:
-        for name in sorted(files, key=lambda name: (Path(name).suffix, name)):
+        for name in sorted(members, key=lambda name: (Path(name).suffix, name)):
             entry = tarfile.TarInfo(name)
-            entry.size = len(files[name])
+            entry.size = len(members[name])
             entry.mode = 0o644
-            archive.addfile(entry, io.BytesIO(files[name]))
+            archive.addfile(entry, io.BytesIO(members[name]))
     return content.getvalue()
 
 
@@ -102,6 +109,33 @@ def unpacked(file: Path) -> dict[str, bytes]:
     with tarfile.open(file) as archive:
         members = {entry.name: archive.extractfile(entry) for entry in archive}
         return {name: member.read() for name, member in sorted(members.items()) if member}
+
+
+def write_version(new: str) -> None:
+    """Write the version of template and library, and renew what follows from it."""
+    old = version()
+    if library_version() != old:
+        raise ReleaseError(f"{LIBRARY}: expected {old}, found {library_version()}")
+    for name, line in PLACES.items():
+        path = ROOT / name
+        text = path.read_text("utf-8").replace(line.format(old), line.format(new))
+        path.write_text(text, "utf-8", newline="\n")
+    for tool in RENEWED_BY:
+        command = [sys.executable, "-B", str(ROOT / "tools" / tool)]
+        if subprocess.run(command, check=False).returncode:
+            raise ReleaseError(f"tools/{tool} failed, see above; take all back with: git stash -u")
+
+
+def begin() -> None:
+    """Open the changelog for the next release, and mark the version as that of none."""
+    changelog = ROOT / "CHANGELOG.md"
+    text = changelog.read_text("utf-8")
+    if UNRELEASED in text:
+        raise ReleaseError("CHANGELOG.md: expected no section 'Unreleased' yet, found one")
+    write_version(f"{version()}+unreleased")
+    text = text.replace("\n## ", f"\n{UNRELEASED}\n## ", 1)
+    changelog.write_text(text, "utf-8", newline="\n")
+    print("Say in CHANGELOG.md what is new.")
 
 
 def make(new: str) -> None:
@@ -119,20 +153,17 @@ def make(new: str) -> None:
         raise ReleaseError("expected everything committed, found changes; see: git status")
     if git("tag", "--list", f"v{new}"):
         raise ReleaseError(f"the tag v{new} is there already")
-
     today = datetime.datetime.now(datetime.timezone.utc).date()
-    changelog.write_text(text.replace(UNRELEASED, f"## {new} ({today})\n"), "utf-8", newline="\n")
-    table = ROOT / "cookiecutter.json"
-    lines = table.read_text("utf-8").replace(f'"_version": "{old}"', f'"_version": "{new}"')
-    table.write_text(lines, "utf-8", newline="\n")
-    library = ROOT / LIBRARY
-    lines = library.read_text("utf-8").replace(f'"{library_version()}"', f'"{new}"')
-    library.write_text(lines, "utf-8", newline="\n")
-    for tool in RENEWED_BY:
-        subprocess.run([sys.executable, "-B", str(ROOT / "tools" / tool)], check=True)
+    text = text.replace(UNRELEASED, f"## {new} ({today})\n")
+    if not notes(text):
+        raise ReleaseError("CHANGELOG.md: expected under 'Unreleased' what is new, found nothing")
+
+    write_version(new)
+    changelog.write_text(text, "utf-8", newline="\n")
+    # Now, because the snapshot holds what is in git: the new wheel, and no longer the old one.
     git("add", "--all")
     RELEASES.mkdir(exist_ok=True)
-    (RELEASES / f"v{new}.tar.xz").write_bytes(snapshot(sources()))
+    (RELEASES / f"v{new}.tar.xz").write_bytes(snapshot(files(*SOURCES)))
     git("add", "--all")
     git("commit", "--quiet", "--message", f"Release {new}")
     git("tag", "--annotate", f"v{new}", "--message", f"Release {new}")
@@ -142,20 +173,26 @@ def make(new: str) -> None:
 
 def check(tag: str) -> None:
     """Raise `ReleaseError` unless tag, changelog, versions, wheel and snapshot agree."""
-    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    wheels = [path.name.split("-")[1] for path in (ROOT / VENDOR).glob("*.whl")]
+    wheels = sorted((ROOT / VENDOR).glob("*.whl"))
     for what, found in (
-        ("CHANGELOG.md", expected_version(changelog)),
+        ("CHANGELOG.md", expected_version((ROOT / "CHANGELOG.md").read_text("utf-8"))),
         ("_version", version()),
         (LIBRARY, library_version()),
-        (VENDOR, ", ".join(wheels)),
+        (VENDOR, ", ".join(path.name.split("-")[1] for path in wheels)),
     ):
         if f"v{found}" != tag:
             raise ReleaseError(f"{what}: expected {tag.removeprefix('v')}, found {found or 'none'}")
+    name, content = wheels[0].name, wheels[0].read_bytes()
+    if (ROOT / VENDOR / "requirements.txt").read_text("utf-8") != wheel.requirements(name, content):
+        raise ReleaseError(f"{VENDOR}/requirements.txt: expected the hash of {name}, found another")
+    ours = {path.removeprefix("src/"): source for path, source in files("src").items()}
+    theirs = wheel.members(content)
+    if ours != {path: theirs[path] for path in theirs if ".dist-info/" not in path}:
+        raise ReleaseError(f"{VENDOR}/{name} was built from another src/ than this checkout's")
     kept = RELEASES / f"{tag}.tar.xz"
     if not kept.exists():
         raise ReleaseError(f"{kept.relative_to(ROOT)}: expected the release's sources, found none")
-    if unpacked(kept) != sources():
+    if unpacked(kept) != files(*SOURCES):
         raise ReleaseError(f"{kept.relative_to(ROOT)} holds other sources than this checkout")
 
 
@@ -168,12 +205,15 @@ def main() -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("begin")
     commands.add_parser("make").add_argument("version")
     commands.add_parser("check").add_argument("tag")
     commands.add_parser("notes")
     options = parser.parse_args()
     try:
-        if options.command == "make":
+        if options.command == "begin":
+            begin()
+        elif options.command == "make":
             make(options.version)
         elif options.command == "check":
             check(options.tag)

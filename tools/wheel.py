@@ -29,7 +29,9 @@ def build() -> tuple[str, bytes]:
     """Return the wheel's file name and content."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "-d", folder]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        result = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+        if result.returncode:
+            raise RuntimeError(f"hatchling built no wheel: {result.stderr}")
         (made,) = Path(folder).glob("*.whl")
         stored = Path(folder, "stored.zip")
         with zipfile.ZipFile(made) as source, zipfile.ZipFile(stored, "w") as target:

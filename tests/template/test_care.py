@@ -79,11 +79,12 @@ def test_the_projects_workflow_runs_verbs_of_its_makefile_and_nothing_else(proje
     assert {command.removeprefix("make ") for command in commands} <= verbs(folder)
 
 
-def test_every_verb_and_every_test_that_a_workflow_or_a_hook_runs_is_there(cared_for: Path) -> None:
+def test_every_verb_and_file_that_a_workflow_or_a_hook_names_is_there(cared_for: Path) -> None:
     hooks = yaml.safe_load((cared_for / ".pre-commit-config.yaml").read_text("utf-8"))
     entries = [hook["entry"] for repo in hooks["repos"] for hook in repo["hooks"]]
     entries += [step["run"] for step in steps(cared_for) if "run" in step]
-    for path in {path for entry in entries for path in re.findall(r"\btests/\S+", entry)}:
+    named = r"(?<=-r )[^\"\s]+|(?<=-r \")[^\"]+|(?:\btests|\btools|\.ci)/\S+"
+    for path in {path for entry in entries for path in re.findall(named, entry)}:
         assert (cared_for / path).exists(), path
     called = {verb for entry in entries for verb in re.findall(r"make ([a-z-]+)", entry)}
     assert called

@@ -8,12 +8,12 @@ import release
 from baking import CONTEXT, ROOT, TASKS, bake
 from updating import HEAD, RELEASES, Template, edit, here, of_the_project
 
-from fednkit import __version__
 from fednkit.project.config import read_project
 
 # Not of the fast tier: with every release there is more to update.
 pytestmark = pytest.mark.install
-WHEEL = f"{{{{cookiecutter.__slug}}}}/vendor/fednkit-{__version__}-py3-none-any.whl"
+VENDOR = "{{cookiecutter.__slug}}/vendor"
+HERE = CONTEXT["_version"]
 NEXT = "99.0.0"
 
 
@@ -42,7 +42,7 @@ def test_an_edited_project_of_a_release_becomes_a_new_one_with_the_same_edits(
     fresh = bake(tmp_path / "new", task=task, framework="numpy")
     edit(fresh, task)
     assert of_the_project(project) == of_the_project(fresh)
-    assert recorded(project) == CONTEXT["_version"]
+    assert recorded(project) == HERE
 
 
 def test_from_release_to_release_the_edits_stay(template: Template, tmp_path: Path) -> None:
@@ -91,9 +91,10 @@ def later(tmp_path_factory: pytest.TempPathFactory) -> Template:
     name = "{{cookiecutter.__slug}}/client/model/settings.py"
     files[name] += b"\n# The template goes on.\n"
     # A newer library comes as a file of another name.
-    files[WHEEL.replace(__version__, NEXT)] = files.pop(WHEEL) + b"newer"
-    name = "{{cookiecutter.__slug}}/vendor/requirements.txt"
-    files[name] = files[name].replace(f"=={__version__} ".encode(), f"=={NEXT} ".encode())
+    old, new = (f"{VENDOR}/fednkit-{number}-py3-none-any.whl" for number in (HERE, NEXT))
+    files[new] = files.pop(old) + b"newer"
+    name = f"{VENDOR}/requirements.txt"
+    files[name] = files[name].replace(f"=={HERE} ".encode(), f"=={NEXT} ".encode())
     template.git(template.folder, "tag", "here")
     template.commit(files)
     return template
@@ -163,8 +164,8 @@ def test_the_version_is_that_of_the_changelog() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
     # The first change after a release begins a section "Unreleased", and until the next one the
     # version ends in "+unreleased".
-    assert CONTEXT["_version"] == release.expected_version(changelog)
-    assert release.library_version() == CONTEXT["_version"].partition("+")[0]
+    assert release.expected_version(changelog) == HERE
+    assert release.library_version() == HERE
 
 
 def test_every_release_of_the_changelog_is_kept_and_says_its_version() -> None:

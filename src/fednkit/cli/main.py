@@ -57,7 +57,8 @@ def main(arguments: list[str] | None = None) -> None:
                 module.add_options(command)
         options = parser.parse_args(words)
         # A terminate or a closed terminal stops everything as Ctrl-C does, unless under nohup.
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        # Windows has no SIGHUP, and projects are generated there too.
+        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.default_int_handler)
         if chosen not in ANY_VERSION and (warning := check_version()):

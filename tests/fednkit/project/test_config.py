@@ -71,7 +71,7 @@ def test_a_project_of_another_version_is_refused_or_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     major, minor, _ = map(int, __version__.split("+")[0].split("."))
-    for version in (__version__, f"{major}.{minor}.99"):
+    for version in (__version__, f"{major}.{minor}.99", f"{major}.{minor}.0+unreleased"):
         monkeypatch.chdir(write_project(tmp_path / version, version=version))
         assert check_version() == ""
     monkeypatch.chdir(write_project(tmp_path / "minor", version=f"{major}.{minor + 1}.0"))
