@@ -76,11 +76,20 @@ class Site:
         return content
 
     def send(
-        self, model_id: str, content: bytes | None, meta: Any = None, sender: Any = None
+        self,
+        model_id: str,
+        content: bytes | None,
+        meta: Any = None,
+        sender: Any = None,
+        update_id: str = "",
     ) -> str:
-        """Send an update and return its id; content None: of a file that was never uploaded."""
-        update_id = str(uuid.uuid4())
-        if content is not None:
+        """Send an update and return its id.
+
+        content: None for a file that was never uploaded. update_id: of one that was uploaded.
+        """
+        uploaded = bool(update_id)
+        update_id = update_id or str(uuid.uuid4())
+        if content is not None and not uploaded:
             assert self.upload(content, update_id) == fedn.ModelStatus.OK
         honest = {"training_metadata": {"num_examples": 10}, "config": "{}"}
         update = fedn.ModelUpdate(

@@ -58,7 +58,7 @@ def test_server_killed_and_started_again(lab: Lab, whole: Path) -> None:
 
 def start_network(project: Installed, log: Path, *options: str) -> "subprocess.Popen[str]":
     """Start `network` and return when it has done two rounds."""
-    command: list[str | Path] = [project.python, "-u", "-m", "federation", "network", *options]
+    command = project.program("network", *options)
     with log.open("w") as stream:
         process = subprocess.Popen(
             command, cwd=project.folder, stdout=stream, stderr=subprocess.STDOUT, text=True
@@ -95,7 +95,9 @@ def test_network_killed(project: Installed, whole: Path, tmp_path: Path) -> None
 def test_network_whose_server_was_killed(project: Installed, whole: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = start_network(project, log, "--rounds", "4")
-    (server,) = [pid for pid, line in processes(project).items() if "federation.server" in line]
+    (server,) = [
+        pid for pid, line in processes(project).items() if "fednkit.network.server" in line
+    ]
     os.kill(server, signal.SIGKILL)
     assert process.wait(timeout=60) == 1
     assert processes(project) == {}

@@ -106,8 +106,8 @@ def test_fewer_sites_than_a_round_needs(lab: Lab) -> None:
     assert code == 1
     assert "failed, fewer than 3 of the sites were online\n" in printed
     command = re.search(
-        r"error: \d of \d rounds failed; see the controller's log; go on with: python -m "
-        r"federation session start --api-url \S+ (--resume runs/\S+)\n",
+        r"error: \d of \d rounds failed; see the controller's log; go on with: fednkit "
+        r"session start --api-url \S+ (--resume runs/\S+)\n",
         printed,
     )
     assert command, printed

@@ -109,6 +109,20 @@ def test_no_upload_leaves_the_servers_folder_or_takes_a_place_in_it(
     assert running.outcome() == ([2, 2], {}, 3)
 
 
+def test_an_upload_that_was_cut_off_is_sent_once_more_under_its_id(
+    running: Network, sites: list[Site]
+) -> None:
+    model_id, cut = running.start(sites), str(uuid.uuid4())
+    part = fedn.ModelRequest(data=b"half", id=cut, status=fedn.ModelStatus.IN_PROGRESS)
+    for parts in ([part], [part, fedn.ModelRequest(id=str(uuid.uuid4()))]):
+        assert sites[0].models.Upload(iter(parts), timeout=10).status == fedn.ModelStatus.FAILED
+    assert sites[0].upload(model(6, 6), cut) == fedn.ModelStatus.OK
+    assert sites[0].upload(model(7, 7), cut) == fedn.ModelStatus.FAILED
+    for site in sites:
+        site.send(model_id, model(6, 6), update_id=cut if site is sites[0] else "")
+    assert running.outcome() == ([6, 6], {}, 3)
+
+
 def test_a_site_downloads_the_global_model_and_nothing_else(
     running: Network, sites: list[Site]
 ) -> None:

@@ -135,9 +135,10 @@ def test_nothing_comes_on_top_of_python_but_the_environment_the_package_and_join
     # Where the settings of pip were mounted: empty files.
     mounted = {name for name in changed if name.startswith("etc/") and after[name][0] == 0}
     rest = changed - environment - byte_code - accounts - mounted
+    parts = ("__init__", "_client", "_commands", "_package", "_settings", "_signed_package")
     assert rest == {
         "opt/joining/join.py",
-        "opt/joining/verify.py",
+        *(f"opt/joining/joining/{name}.py" for name in (*parts, "signature")),
         "opt/joining/fraud-detection.tgz",
     }
     for name in rest | (accounts & changed):

@@ -6,6 +6,7 @@ upload of any size.
 """
 
 import io
+import tempfile
 import threading
 import uuid
 import zipfile
@@ -40,6 +41,14 @@ class ModelFiles(TempModelStorage):
         """Tell whether the combiner has put a model there; FEDn does not fetch it again then."""
         return model_id in self.published and super().exist(model_id)
 
+    def add(self, model_id: str, file: Path) -> None:
+        """Take a whole file into the folder, under an id that is not there yet."""
+        path = Path(self.default_dir, model_id)
+        file.replace(path)
+        with path.open("rb") as content:
+            self.models[model_id] = {"file": content}
+        self.models_metadata[model_id] = fedn.ModelStatus.OK
+
     def discard(self, model_id: str) -> None:
         """Remove a model and everything that is known of it, complete or not."""
         self.models_metadata.pop(model_id, None)
@@ -71,23 +80,22 @@ class SiteModels(ModelService):
         super().set_model(content, id)
 
     def Upload(self, request_iterator: Iterator[Any], context: Any) -> Any:  # noqa: N802
-        """Take an update; a refusal is an answer, FAILED, because an error would end the client."""
+        """Take an update; a refusal is an answer, FAILED, because an error would end the client.
+
+        An update is there as a whole or not at all. A site whose line was cut sends it once more
+        under the same id, while the first attempt may still be open here.
+        """
         if context is self:
             return super().Upload(request_iterator, context)
-        taken: list[str] = []
-        try:
-            answer = super().Upload(self._checked(request_iterator, taken), context)
-            if answer is not None:
-                return answer
-            cause = "the upload did not end"
-        except ValueError as error:
-            cause = str(error)
-        except Exception:
-            self._discard(taken)
-            raise
-        self._discard(taken)
-        print(f"refused an upload from {context.peer()}: {cause}", flush=True)
-        return fedn.ModelResponse(status=fedn.ModelStatus.FAILED, message=cause)
+        with tempfile.TemporaryDirectory(dir=self.temp_model_storage.default_dir) as folder:
+            part = Path(folder, "part")
+            try:
+                model_id = self._receive(request_iterator, part)
+                self._keep(model_id, part)
+            except ValueError as error:
+                print(f"refused an upload from {context.peer()}: {error}", flush=True)
+                return fedn.ModelResponse(status=fedn.ModelStatus.FAILED, message=str(error))
+        return fedn.ModelResponse(id=model_id, status=fedn.ModelStatus.OK)
 
     def Download(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
         """Hand out a global model, and nothing of another site."""
@@ -96,32 +104,35 @@ class SiteModels(ModelService):
             return
         yield from super().Download(request, context)
 
-    def _checked(self, requests: Iterator[Any], taken: list[str]) -> Iterator[Any]:
-        """Yield the parts of an upload; raise `ValueError` for one that is not an update's."""
-        size = 0
-        for request in requests:
-            if not taken:
-                self._take(request.id)
-                taken.append(request.id)
-            elif request.id != taken[0]:
-                raise ValueError("expected one id in all parts, found several")
-            size += len(request.data)
-            if size > self._max_bytes:
-                raise ValueError(f"expected at most {self._max_bytes} bytes, found more")
-            yield request
+    def _receive(self, requests: Iterator[Any], file: Path) -> str:
+        """Write an upload to a file; return its id, or raise `ValueError` if it is no update's."""
+        model_id, size = None, 0
+        with file.open("wb") as content:
+            for request in requests:
+                if model_id is None:
+                    model_id = request.id
+                    self._check_new(model_id)
+                if request.id != model_id:
+                    raise ValueError("expected one id in all parts, found several")
+                size += content.write(request.data)
+                if size > self._max_bytes:
+                    raise ValueError(f"expected at most {self._max_bytes} bytes, found more")
+                if request.status == fedn.ModelStatus.OK and not request.data:
+                    return str(model_id)
+        raise ValueError("the upload did not end")
 
-    def _take(self, model_id: str) -> None:
-        """Reserve an id for one upload; raise `ValueError` unless it is a new UUID."""
+    def _check_new(self, model_id: str) -> None:
         if not _is_uuid(model_id):
             raise ValueError("expected a UUID as the model's id")
-        with self._lock:
-            if model_id in self._uploaded or model_id in self.temp_model_storage.published:
-                raise ValueError("expected a new id, found one that is taken")
-            self._uploaded.add(model_id)
+        if model_id in self._uploaded or model_id in self.temp_model_storage.published:
+            raise ValueError("expected a new id, found one that is taken")
 
-    def _discard(self, taken: list[str]) -> None:
-        for model_id in taken:
-            self.temp_model_storage.discard(model_id)
+    def _keep(self, model_id: str, file: Path) -> None:
+        """Put a whole upload under its id; of two under one id, the first stays."""
+        with self._lock:
+            self._check_new(model_id)
+            self._uploaded.add(model_id)
+            self.temp_model_storage.add(model_id, file)
 
 
 def _is_uuid(text: str) -> bool:
