@@ -13,7 +13,8 @@ DEMO := build/demo
 VENDOR := {{cookiecutter.__slug}}/vendor
 # More tests than processors at once, because most of them wait for a network.
 # No caches in the tree: cookiecutter would take those in the template's folder for parts of it.
-TEST := $(RUN) -B -m pytest -p no:cacheprovider -n 3 --dist loadgroup
+ALONE := $(RUN) -B -m pytest -p no:cacheprovider
+TEST := $(ALONE) -n 3 --dist loadgroup
 # As in the projects.
 AUDIT ?= --strict
 LEAKS := --disable-plugin KeywordDetector --disable-plugin HexHighEntropyString \
@@ -49,7 +50,8 @@ test: setup ## run the tests of the template and the library: up to 20 minutes w
 	$(TEST) -m "not slow"
 
 test-all: setup ## run what waits: every framework, faults (as root), images
-	$(TEST) -m slow
+	$(TEST) -m "slow and not faults"
+	$(ALONE) -m faults
 
 wheel: setup ## rebuild the library's wheel in the template, after a change in src/
 	$(RUN) -B tools/wheel.py
