@@ -1,8 +1,10 @@
 """What a site that has joined cannot do to the embedded network."""
 
+import queue
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import fedn.network.grpc.fedn_pb2 as fedn
 import fedn.network.grpc.fedn_pb2_grpc as rpc
@@ -11,6 +13,7 @@ import pytest
 from hostile_sites import Network, Site, model, network
 
 from fednkit.network._calls import FOR_CONTROLLER, FOR_SITES
+from fednkit.network._updates import RoundUpdates
 
 # One server for all of them, which belongs to one process.
 pytestmark = pytest.mark.xdist_group("hostile")
@@ -44,6 +47,35 @@ def test_an_update_without_a_model_does_not_switch_the_guard_off(
         },
         1,
     )
+
+
+def test_the_global_model_is_nobodys_update(running: Network, sites: list[Site]) -> None:
+    model_id = running.start(sites)
+    sites[0].send(model_id, model(0, 0), update_id=model_id)
+    sites[1].send(model_id, model(8, 8))
+    sites[2].send(model_id, model(8, 8))
+    refused = {"site-1": "expected an upload of its own, found the global model"}
+    assert running.outcome() == ([8, 8], {"refused": refused}, 2)
+
+
+def test_what_arrives_after_the_wait_does_not_reach_fedns_aggregator() -> None:
+    class Stub:
+        def __init__(self) -> None:
+            self.model_updates: queue.Queue[Any] = queue.Queue()
+            self.request_model_update: Callable[..., Any] = lambda *_, **__: None
+            self.waitforit: Callable[..., Any] = lambda *_, **__: None
+
+    stub = Stub()
+    RoundUpdates(stub, stub)
+    stub.request_model_update("session", "model", {}, ["one", "other"])
+    early, late = (
+        fedn.ModelUpdate(model_id="model", sender=fedn.Client(name=name, client_id=name))
+        for name in ("one", "other")
+    )
+    stub.on_model_update(early)  # type: ignore[attr-defined]
+    stub.waitforit({})
+    stub.on_model_update(late)  # type: ignore[attr-defined]
+    assert list(stub.model_updates.queue) == [early]
 
 
 def test_a_bad_update_is_its_sites_answer_and_nobody_waits_for_another(

@@ -188,6 +188,10 @@ def test_a_simulation_refuses_an_archive_whose_library_is_another(
 ) -> None:
     """A process that has imported fednkit runs its own fednsite, wherever the package lies."""
     package = project.unpack(tmp_path / "package")
+    # What another process that loads it is just writing.
+    byte_code = package / "fednsite" / "__pycache__" / "check.cpython-312.pyc.140225"
+    byte_code.parent.mkdir()
+    byte_code.write_bytes(b"")
     code = (
         "import sys; from pathlib import Path\n"
         "from fednkit.package.library import load_library\n"

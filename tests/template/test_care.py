@@ -246,3 +246,9 @@ def test_the_guide_to_a_new_task_names_what_every_task_has() -> None:
                 assert defined[1].count(":") == len(arguments.split()), (task, name, function)
             for constant in re.findall(r"`([A-Z_]+)`", told[name]):
                 assert re.search(rf"^{constant}(:.*)? = ", source, re.MULTILINE), constant
+
+
+@pytest.mark.xdist_group("together")
+def test_groups_of_tests_stay_in_one_process(request: pytest.FixtureRequest) -> None:
+    """Some versions of pytest and xdist split them, and say nothing."""
+    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@together")

@@ -87,7 +87,7 @@ def check_installed() -> None:
         path.relative_to(root).as_posix(): path.read_bytes()
         for package in PACKAGES
         for path in (root / package).rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if "__pycache__" not in path.parts and path.is_file()
     }
     differing = sorted(
         name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)

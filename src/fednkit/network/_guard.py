@@ -87,7 +87,8 @@ class Guard:
             outcome = {"stays": f"the updates could not be combined: {type(error).__name__}"}
         if delete_models:
             for update in updates:
-                self._handler.modelservice.temp_model_storage.discard(update.model_update_id)
+                if update.model_update_id not in self._files.published:
+                    self._files.discard(update.model_update_id)
         if outcome:
             log.warning(f"outcome of the round: {outcome}")
         self._record(outcome)
@@ -114,7 +115,7 @@ class Guard:
                 name += "+"
             named[name] = update
             try:
-                weights = read_update(self._stored(update.model_update_id), received)
+                weights = read_update(self._uploaded(update.model_update_id), received)
                 arrived[name] = weights, read_metadata(update.meta)
             except ValueError as error:
                 refused[name] = str(error)
@@ -132,9 +133,19 @@ class Guard:
         unused = sum(len(outcome.get(name, ())) for name in ("refused", "exhausted", "passed_over"))
         return model, outcome, 0 if "stays" in outcome else len(updates) - unused
 
+    @property
+    def _files(self) -> Any:
+        return self._handler.modelservice.temp_model_storage
+
+    def _uploaded(self, model_id: str) -> bytes:
+        """Return a file that a site uploaded; raise `ValueError` for one that no site did."""
+        if model_id in self._files.published:
+            raise ValueError("expected an upload of its own, found the global model")
+        return self._stored(model_id)
+
     def _stored(self, model_id: str) -> bytes:
         """Return a model file of the combiner; raise `ValueError` if there is none."""
-        content: io.BytesIO | None = self._handler.modelservice.temp_model_storage.get(model_id)
+        content: io.BytesIO | None = self._files.get(model_id)
         if content is None:
             raise ValueError("the model file was not uploaded")
         return content.getvalue()

@@ -90,10 +90,11 @@ def check_library(folder: Path) -> None:
 
     A process that has imported `fednkit` has its `fednsite` too, whatever the import path says.
     """
+    # Not the byte code, which others who load the package may be writing at this moment.
     shipped = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in (folder / "fednsite").rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if "__pycache__" not in path.parts and path.is_file()
     }
     if shipped != library_sources():
         raise ProjectError(

@@ -75,7 +75,7 @@ class Worker:
         self.sources = [
             path
             for path in Path().rglob("*")
-            if path.is_file() and path.suffix != ".pyc" and WORKER_FOLDER not in path.parts
+            if not {"__pycache__", WORKER_FOLDER} & {*path.parts} and path.is_file()
         ]
         self.states = self._source_states()
         self.idle_since: float | None = None
