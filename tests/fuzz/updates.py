@@ -72,7 +72,9 @@ def aggregated(case: Case) -> tuple[robust.Weights | None, dict[str, Any]]:
     files = {"global": saved(numbered(RECEIVED))}
     files |= {f"update-{number}": content for number, (content, _) in enumerate(sent)}
     storage = SimpleNamespace(
-        get=lambda model_id: BytesIO(files[model_id]), discard=lambda model_id: files.pop(model_id)
+        published={"global"},
+        get=lambda model_id: BytesIO(files[model_id]),
+        discard=lambda model_id: files.pop(model_id),
     )
     handler = UpdateHandler(SimpleNamespace(temp_model_storage=storage))
     for number, (_, meta) in enumerate(sent):
