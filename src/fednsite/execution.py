@@ -84,7 +84,7 @@ def execute(entry_point: Callable[[Step], Any], model_in: str, out: str, site: S
     try:
         # Finite weights can be so large that training leaves float32. The result is checked when
         # it is written, so a page of warnings would add nothing.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             run(entry_point, Path(model_in), Path(out), site)
     except (PackageError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

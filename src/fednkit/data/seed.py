@@ -5,6 +5,8 @@ import hashlib
 import io
 from pathlib import Path
 
+import numpy as np
+
 from fednsite import weights
 from fednsite.files import write_atomically
 
@@ -31,7 +33,12 @@ def run(options: argparse.Namespace) -> None:
 
 def make(seed: int = 0) -> None:
     """Write seed.npz into the project's root and say what is in it."""
-    with console.status("loading the framework"), model_library() as library:
+    with (
+        console.status("loading the framework"),
+        np.errstate(all="ignore"),
+        model_library() as library,
+    ):
+        # Features that are not finite end in an error, which says more than a warning.
         initial = library.new_classifier(seed).get_weights()
     buffer = io.BytesIO()
     weights.save(buffer, initial, like=initial)

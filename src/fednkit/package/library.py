@@ -1,8 +1,10 @@
 """The model library of the project, as the package ships it."""
 
 import importlib
+import os
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +17,8 @@ from fednsite.settings import BaseSettings
 from fednsite.step import Step
 
 from ..project.config import current
-from ..project.errors import ProjectError
+from ..project.errors import PackageError, ProjectError
+from ..project.paths import shown
 from .archive import library_sources, package_files
 
 __all__ = ["ModelLibrary", "check_library", "load_library", "model_library"]
@@ -50,7 +53,7 @@ def model_library() -> Iterator[ModelLibrary]:
 
     Raises:
         PackageError: The contract or the settings of the package are wrong.
-        ProjectError: The package holds what must not be shipped.
+        ProjectError: The package holds what must not be shipped, or its code raises something.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -59,13 +62,35 @@ def model_library() -> Iterator[ModelLibrary]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         try:
-            yield load_library(folder)
+            with _owner_errors(folder):
+                yield load_library(folder)
         finally:
             sys.path.remove(name)
             # The next one unpacks anew, and what is imported then must come from there.
             for imported, module in list(sys.modules.items()):
                 if (getattr(module, "__file__", None) or "").startswith(name):
                     del sys.modules[imported]
+
+
+@contextmanager
+def _owner_errors(folder: Path) -> Iterator[None]:
+    """Turn what the owner's code raises into one line that names its file, not its copy here."""
+    try:
+        yield
+    except (PackageError, OSError):
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if frame.filename.startswith(f"{folder}{os.sep}")]
+        if isinstance(error, SyntaxError) and (error.filename or "").startswith(str(folder)):
+            file, line = str(error.filename), error.lineno
+        elif own:
+            file, line = own[-1].filename, own[-1].lineno
+        else:
+            raise
+        where = shown(current().client / Path(file).relative_to(folder))
+        cause = " ".join(str(error).split()).replace(f"{folder}{os.sep}", "")
+        raise ProjectError(f"{where}, line {line}: {type(error).__name__}: {cause}") from None
 
 
 def load_library(folder: Path) -> ModelLibrary:

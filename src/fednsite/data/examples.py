@@ -6,6 +6,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import PackageError
+
 __all__ = ["Array", "Examples", "Part", "balanced_weights", "held_out", "select"]
 
 Array = npt.NDArray[Any]
@@ -24,10 +26,24 @@ class Examples:
     Attributes:
         features: float32, shape (examples, *input_shape), scaled and ready to feed.
         labels: int64, shape (examples,), the index of each example's class.
+
+    Raises:
+        PackageError: A feature is NaN or infinite.
     """
 
     features: Array
     labels: Array
+
+    def __post_init__(self) -> None:
+        finite = np.isfinite(self.features)
+        if not finite.all():
+            wrong = np.argwhere(~finite)[0]
+            row, *feature = (str(index + 1) for index in wrong)
+            raise PackageError(
+                "features() in model/data.py: expected finite values in every row that the schema "
+                f"allows, found {self.features[tuple(wrong)]} in row {row}, "
+                f"feature {', '.join(feature)}"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)

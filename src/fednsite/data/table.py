@@ -60,7 +60,10 @@ class Table:
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._fields:
-            raise PackageError(f"expected a column {', '.join(self._fields)}, found '{name}'")
+            raise PackageError(
+                "features() in model/data.py: expected a column of model/schema.json other than "
+                f"the label ({', '.join(self._fields)}), found '{name}'"
+            )
         column = self._rows[name]
         if self._fields[name].choices:
             return np.asarray(column.cast(pl.String).to_numpy())

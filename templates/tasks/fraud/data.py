@@ -33,7 +33,8 @@ def load(part: Part, path: Path | None = None) -> Examples:
 
 def input_shape() -> tuple[int, ...]:
     """Return the shape of one example's features."""
-    return features(Table.blank(SCHEMA)).shape[1:]
+    blank = Table.blank(SCHEMA)
+    return Examples(features(blank), blank.labels).features.shape[1:]
 
 
 def num_classes() -> int:

@@ -36,7 +36,9 @@ def test_ties_count_half_whatever_their_order() -> None:
 
 
 @pytest.mark.parametrize("labels", [[0, 0], [1, 1]])
-def test_with_a_single_class_nothing_is_defined(labels: list[int]) -> None:
+def test_with_a_single_class_what_is_not_defined_is_nan(labels: list[int]) -> None:
     measured = evaluate(labels, [0.1, 0.9])
     assert list(measured) == list(evaluate([0, 1], [0.1, 0.9]))
-    assert np.isnan(list(measured.values())).all()
+    assert np.isnan(measured["average_precision"])
+    assert np.isnan(measured["roc_auc"])
+    assert np.isnan(measured["recall_at_precision_0.5"])
