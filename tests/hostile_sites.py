@@ -57,7 +57,7 @@ class Site:
     def asked_for(self) -> str:
         """Wait until the combiner asks for an update, and return the id of the global model."""
         while True:
-            task = self._tasks.get(timeout=TIMEOUT_SECONDS)
+            task = self._tasks.get(timeout=3 * TIMEOUT_SECONDS)
             if task.type == fedn.StatusType.MODEL_UPDATE:
                 return str(task.model_id)
 
