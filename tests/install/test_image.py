@@ -285,3 +285,17 @@ def test_a_change_of_code_installs_nothing_again(
     assert after[:-1] == before[:-1]
     assert after[-1] != before[-1]
     assert len(after) == 5
+
+
+@pytest.mark.parametrize("image", [NUMPY], indirect=True)
+def test_a_wheel_with_another_hash_is_not_copied_into_an_image(
+    image: Image, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(image.project.folder, tmp_path / image.project.folder.name)
+    [wheel] = folder.glob("vendor/*.whl")
+    # It still unpacks: nothing but the hash shows it.
+    wheel.write_bytes(wheel.read_bytes() + b"\0")
+    build: list[str | Path] = [image.folder / "docker", "build", "--tag", "changed-wheel", folder]
+    result = subprocess.run(build, **CAPTURED)
+    assert result.returncode != 0
+    assert f"./{wheel.name}: FAILED" in result.stdout
