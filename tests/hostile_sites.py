@@ -32,6 +32,11 @@ def model(*values: float) -> bytes:
     return model_file([np.array(values, dtype=np.float32)])
 
 
+def connection(address: str) -> Any:
+    """Return a channel with a connection of its own: by default a process has one for all."""
+    return grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+
+
 class Site:
     """A site that has joined, and does nothing by itself."""
 
@@ -39,19 +44,28 @@ class Site:
         self.name, self.client_id = name, str(uuid.uuid4())
         register(api, self.client_id, name)
         self.metadata = [("client", self.client_id)]
-        self.channel = grpc.insecure_channel(address)
+        self.channel = connection(address)
         self.models, self.combiner = (
             rpc.ModelServiceStub(self.channel),
             rpc.CombinerStub(self.channel),
         )
         self._tasks: queue.Queue[Any] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._beat, daemon=True).start()
 
     def _listen(self) -> None:
         message = fedn.ClientAvailableMessage(sender=self.sender())
         with suppress(grpc.RpcError):
             for task in self.combiner.TaskStream(message, metadata=self.metadata):
                 self._tasks.put(task)
+
+    def _beat(self) -> None:
+        """Stay online; also while the test is slow."""
+        beat = rpc.ConnectorStub(self.channel).SendHeartbeat
+        with suppress(grpc.RpcError):
+            while True:
+                beat(fedn.Heartbeat(sender=self.sender()), metadata=self.metadata)
+                time.sleep(2)
 
     def call(self) -> dict[str, Any]:
         """Return the options of each of its calls."""
@@ -61,12 +75,19 @@ class Site:
         """Return what the site says of itself."""
         return fedn.Client(name=self.name, role=fedn.CLIENT, client_id=self.client_id)
 
-    def asked_for(self) -> str:
+    def asked_for(self, kind: int = fedn.StatusType.MODEL_UPDATE) -> str:
         """Wait until the combiner asks for an update, and return the id of the global model."""
         while True:
             task = self._tasks.get(timeout=3 * TIMEOUT_SECONDS)
-            if task.type == fedn.StatusType.MODEL_UPDATE:
+            if task.type == kind:
                 return str(task.model_id)
+
+    def validate(self, model_id: str, metrics: dict[str, float]) -> None:
+        """Send metrics of a model."""
+        message = fedn.ModelValidation(
+            sender=self.sender(), model_id=model_id, data=json.dumps(metrics)
+        )
+        self.combiner.SendModelValidation(message, **self.call())
 
     def upload(self, content: bytes, model_id: str) -> int:
         """Upload a file under an id; return FEDn's status."""
@@ -134,12 +155,13 @@ class Network:
     def _online(self) -> int:
         return sum(c["status"] == "online" for c in self.api.get_clients().get("result", []))
 
-    def start(self, sites: list[Site], rounds: int = 1) -> str:
-        """Start a session; return the id of the model that all sites are asked to update."""
-        self.api.start_session(
-            name="hostile", helper="numpyhelper", rounds=rounds, round_timeout=TIMEOUT_SECONDS,
+    def start(self, sites: list[Site], timeout: int = TIMEOUT_SECONDS) -> str:
+        """Start a round; return the id of the model that all sites are asked to update."""
+        started = self.api.start_session(
+            name="hostile", helper="numpyhelper", rounds=1, round_timeout=timeout,
             min_clients=len(sites),
         )  # fmt: skip
+        self.session = started["session_id"]
         (model_id,) = {site.asked_for() for site in sites}
         return model_id
 
@@ -151,6 +173,8 @@ class Network:
             return max(rounds, key=lambda found: int(found["round_id"]))
 
         _until(lambda: newest().get("status") in ("Finished", "Failed"))
+        # The next session must not find this one still at work.
+        _until(lambda: self.api.get_session_status(self.session) in ("Finished", "Failed"))
         combined = newest()["combiners"][0]
         outcome = json.loads(combined["config"]["client_settings"]["outcome"])
         model_id = newest_model(self.api)["model_id"]
@@ -162,11 +186,14 @@ class Network:
 
 
 @contextmanager
-def network(folder: Path) -> Iterator[Network]:
-    """Start the server with a global model of two zeros; stop it after the block."""
+def network(folder: Path, setup: str = "{}") -> Iterator[Network]:
+    """Start the server with a global model of two zeros; stop it after the block.
+
+    setup: `fednkit.network.server.Setup` in JSON.
+    """
     ready = folder / "server" / "ready.json"
     ready.parent.mkdir()
-    command = [sys.executable, "-B", "-m", "fednkit.network.server", str(ready)]
+    command = [sys.executable, "-B", "-m", "fednkit.network.server", str(ready), setup]
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT

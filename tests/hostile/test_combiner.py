@@ -2,7 +2,6 @@
 
 import queue
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,7 @@ from fednkit.network._models import SiteModels
 from fednkit.network._sites import TRAINING, Sites
 from fednkit.network._updates import RoundUpdates
 
-# One server for all of them, which belongs to one process.
 pytestmark = pytest.mark.xdist_group("hostile")
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with network(tmp_path_factory.mktemp("hostile")) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def sites(running: Network) -> list[Site]:
-    return running.join(3)
 
 
 def test_an_update_without_a_model_does_not_switch_the_guard_off(
