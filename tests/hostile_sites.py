@@ -17,6 +17,7 @@ import fedn.network.grpc.fedn_pb2 as fedn
 import fedn.network.grpc.fedn_pb2_grpc as rpc
 import grpc
 import numpy as np
+import requests
 from fedn import APIClient
 from fedn.network.combiner.modelservice import upload_request_generator
 from made_up_updates import model_file
@@ -31,45 +32,72 @@ def model(*values: float) -> bytes:
     return model_file([np.array(values, dtype=np.float32)])
 
 
+def connection(address: str) -> Any:
+    """Return a channel with a connection of its own: by default a process has one for all."""
+    return grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+
+
 class Site:
     """A site that has joined, and does nothing by itself."""
 
-    def __init__(self, address: str, name: str) -> None:
+    def __init__(self, api: APIClient, address: str, name: str) -> None:
         self.name, self.client_id = name, str(uuid.uuid4())
-        self.channel = grpc.insecure_channel(address)
+        register(api, self.client_id, name)
+        self.metadata = [("client", self.client_id)]
+        self.channel = connection(address)
         self.models, self.combiner = (
             rpc.ModelServiceStub(self.channel),
             rpc.CombinerStub(self.channel),
         )
         self._tasks: queue.Queue[Any] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._beat, daemon=True).start()
 
     def _listen(self) -> None:
         message = fedn.ClientAvailableMessage(sender=self.sender())
         with suppress(grpc.RpcError):
-            for task in self.combiner.TaskStream(message, metadata=[("client", self.client_id)]):
+            for task in self.combiner.TaskStream(message, metadata=self.metadata):
                 self._tasks.put(task)
+
+    def _beat(self) -> None:
+        """Stay online; also while the test is slow."""
+        beat = rpc.ConnectorStub(self.channel).SendHeartbeat
+        with suppress(grpc.RpcError):
+            while True:
+                beat(fedn.Heartbeat(sender=self.sender()), metadata=self.metadata)
+                time.sleep(2)
+
+    def call(self) -> dict[str, Any]:
+        """Return the options of each of its calls."""
+        return {"metadata": self.metadata, "timeout": TIMEOUT_SECONDS}
 
     def sender(self) -> Any:
         """Return what the site says of itself."""
         return fedn.Client(name=self.name, role=fedn.CLIENT, client_id=self.client_id)
 
-    def asked_for(self) -> str:
+    def asked_for(self, kind: int = fedn.StatusType.MODEL_UPDATE) -> str:
         """Wait until the combiner asks for an update, and return the id of the global model."""
         while True:
             task = self._tasks.get(timeout=3 * TIMEOUT_SECONDS)
-            if task.type == fedn.StatusType.MODEL_UPDATE:
+            if task.type == kind:
                 return str(task.model_id)
+
+    def validate(self, model_id: str, metrics: dict[str, float]) -> None:
+        """Send metrics of a model."""
+        message = fedn.ModelValidation(
+            sender=self.sender(), model_id=model_id, data=json.dumps(metrics)
+        )
+        self.combiner.SendModelValidation(message, **self.call())
 
     def upload(self, content: bytes, model_id: str) -> int:
         """Upload a file under an id; return FEDn's status."""
         parts = upload_request_generator(io.BytesIO(content), model_id)
-        return int(self.models.Upload(parts, timeout=TIMEOUT_SECONDS).status)
+        return int(self.models.Upload(parts, **self.call()).status)
 
     def download(self, model_id: str) -> bytes | None:
         """Return the file under an id, None where the combiner hands out none."""
         request, content = fedn.ModelRequest(id=model_id, sender=self.sender()), b""
-        for part in self.models.Download(request, timeout=TIMEOUT_SECONDS):
+        for part in self.models.Download(request, **self.call()):
             if part.status == fedn.ModelStatus.FAILED:
                 return None
             content += part.data
@@ -90,7 +118,7 @@ class Site:
         uploaded = bool(update_id)
         update_id = update_id or str(uuid.uuid4())
         if content is not None and not uploaded:
-            assert self.upload(content, update_id) == fedn.ModelStatus.OK
+            self.upload(content, update_id)
         honest = {"training_metadata": {"num_examples": 10}, "config": "{}"}
         update = fedn.ModelUpdate(
             sender=sender or self.sender(),
@@ -98,8 +126,15 @@ class Site:
             model_update_id=update_id,
             meta=json.dumps(honest if meta is None else meta),
         )
-        self.combiner.SendModelUpdate(update, timeout=TIMEOUT_SECONDS)
+        self.combiner.SendModelUpdate(update, **self.call())
         return update_id
+
+
+def register(api: APIClient, client_id: object, name: object) -> int:
+    """Register a site as FEDn's client does; return the status of the answer."""
+    url = f"http://{api.host}:{api.port}/api/v1/clients/add"
+    asked = {"client_id": client_id, "name": name, "package": "remote"}
+    return int(requests.post(url, json=asked, timeout=TIMEOUT_SECONDS).status_code)
 
 
 class Network:
@@ -113,19 +148,20 @@ class Network:
     def join(self, count: int) -> list[Site]:
         """Have sites join; return them when the combiner knows them all."""
         before = self._online()
-        sites = [Site(self.address, f"site-{number}") for number in range(1, count + 1)]
+        sites = [Site(self.api, self.address, f"site-{number}") for number in range(1, count + 1)]
         _until(lambda: self._online() >= before + count)
         return sites
 
     def _online(self) -> int:
         return sum(c["status"] == "online" for c in self.api.get_clients().get("result", []))
 
-    def start(self, sites: list[Site], rounds: int = 1) -> str:
-        """Start a session; return the id of the model that all sites are asked to update."""
-        self.api.start_session(
-            name="hostile", helper="numpyhelper", rounds=rounds, round_timeout=TIMEOUT_SECONDS,
+    def start(self, sites: list[Site], timeout: int = TIMEOUT_SECONDS) -> str:
+        """Start a round; return the id of the model that all sites are asked to update."""
+        started = self.api.start_session(
+            name="hostile", helper="numpyhelper", rounds=1, round_timeout=timeout,
             min_clients=len(sites),
         )  # fmt: skip
+        self.session = started["session_id"]
         (model_id,) = {site.asked_for() for site in sites}
         return model_id
 
@@ -137,6 +173,8 @@ class Network:
             return max(rounds, key=lambda found: int(found["round_id"]))
 
         _until(lambda: newest().get("status") in ("Finished", "Failed"))
+        # The next session must not find this one still at work.
+        _until(lambda: self.api.get_session_status(self.session) in ("Finished", "Failed"))
         combined = newest()["combiners"][0]
         outcome = json.loads(combined["config"]["client_settings"]["outcome"])
         model_id = newest_model(self.api)["model_id"]
@@ -148,11 +186,14 @@ class Network:
 
 
 @contextmanager
-def network(folder: Path) -> Iterator[Network]:
-    """Start the server with a global model of two zeros; stop it after the block."""
+def network(folder: Path, setup: str = "{}") -> Iterator[Network]:
+    """Start the server with a global model of two zeros; stop it after the block.
+
+    setup: `fednkit.network.server.Setup` in JSON.
+    """
     ready = folder / "server" / "ready.json"
     ready.parent.mkdir()
-    command = [sys.executable, "-B", "-m", "fednkit.network.server", str(ready)]
+    command = [sys.executable, "-B", "-m", "fednkit.network.server", str(ready), setup]
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT

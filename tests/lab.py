@@ -247,7 +247,9 @@ class Lab:
 
     def serve(self) -> None:
         """Start the controller and the combiner, and hand them the package and the seed model."""
-        self.server = self.start("serve", "--host", self.initiator.address, "--port", str(PORT))
+        self.server = self.start(
+            "serve", "--host", self.initiator.address, "--port", str(PORT), "--no-tokens"
+        )
         self.server.wait_for("Ctrl-C\n")
 
     def upload(self) -> None:

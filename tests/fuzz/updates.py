@@ -20,6 +20,7 @@ from fedn.utils.helpers.helpers import get_helper
 from fednkit.aggregation import robust, server_functions
 from fednkit.aggregation.updates import MAX_WEIGHT
 from fednkit.network._guard import Guard
+from fednkit.network._sites import Sites
 from fuzz.arrays import LIKE, npy, numbered, odd_members, saved, trained
 from fuzz.kinds import Target, WrongError
 from fuzz.models import corpus, generated
@@ -72,20 +73,22 @@ def aggregated(case: Case) -> tuple[robust.Weights | None, dict[str, Any]]:
     files = {"global": saved(numbered(RECEIVED))}
     files |= {f"update-{number}": content for number, (content, _) in enumerate(sent)}
     storage = SimpleNamespace(
-        published={"global"},
         get=lambda model_id: BytesIO(files[model_id]),
         discard=lambda model_id: files.pop(model_id),
     )
-    handler = UpdateHandler(SimpleNamespace(temp_model_storage=storage))
+    models = SimpleNamespace(
+        temp_model_storage=storage, owner=lambda model_id: model_id if model_id in files else None
+    )
+    handler = UpdateHandler(models)
     for number, (_, meta) in enumerate(sent):
         update = fedn.ModelUpdate(
-            sender=fedn.Client(name=f"site-{number + 1}"),
+            sender=fedn.Client(name=f"site-{number + 1}", client_id=f"update-{number}"),
             model_id="global",
             model_update_id=f"update-{number}",
             meta=meta,
         )
         handler.model_updates.put(update)
-    guard = Guard(SimpleNamespace(update_handler=handler))
+    guard = Guard(SimpleNamespace(update_handler=handler, server_functions=""), Sites())
     guard.set_aggregator("fedavg")
     guard.provided_functions(server_functions.text(defence))
     guard._config = {"model_id": "global"}

@@ -2,7 +2,6 @@
 
 import queue
 import uuid
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,11 @@ import pytest
 from hostile_sites import Network, Site, model, network
 
 from fednkit.network._calls import FOR_CONTROLLER, FOR_SITES
+from fednkit.network._models import SiteModels
+from fednkit.network._sites import TRAINING, Sites
 from fednkit.network._updates import RoundUpdates
 
-# One server for all of them, which belongs to one process.
 pytestmark = pytest.mark.xdist_group("hostile")
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with network(tmp_path_factory.mktemp("hostile")) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def sites(running: Network) -> list[Site]:
-    return running.join(3)
 
 
 def test_an_update_without_a_model_does_not_switch_the_guard_off(
@@ -41,7 +30,7 @@ def test_an_update_without_a_model_does_not_switch_the_guard_off(
         [1, 2],
         {
             "refused": {
-                "site-1": "the model file was not uploaded",
+                "site-1": "expected a model that this site uploaded, found none",
                 "site-2": "array 0 holds NaN or infinite values",
             }
         },
@@ -54,7 +43,7 @@ def test_the_global_model_is_nobodys_update(running: Network, sites: list[Site])
     sites[0].send(model_id, model(0, 0), update_id=model_id)
     sites[1].send(model_id, model(8, 8))
     sites[2].send(model_id, model(8, 8))
-    refused = {"site-1": "expected an upload of its own, found the global model"}
+    refused = {"site-1": "expected a model that this site uploaded, found none"}
     assert running.outcome() == ([8, 8], {"refused": refused}, 2)
 
 
@@ -62,20 +51,28 @@ def test_what_arrives_after_the_wait_does_not_reach_fedns_aggregator() -> None:
     class Stub:
         def __init__(self) -> None:
             self.model_updates: queue.Queue[Any] = queue.Queue()
-            self.request_model_update: Callable[..., Any] = lambda *_, **__: None
-            self.waitforit: Callable[..., Any] = lambda *_, **__: None
+            self.request_model_update = self.waitforit = self.put
+            self._put_request_to_client_queue = self.put
 
-    stub = Stub()
-    RoundUpdates(stub, stub)
-    stub.request_model_update("session", "model", {}, ["one", "other"])
+        def put(self, *_: object, **__: object) -> None:
+            pass
+
+    stub: Any = Stub()
+    sites = Sites()
+    RoundUpdates(stub, stub, sites, SiteModels(sites))
+    stub.request_model_update("session", "model", {"round_id": 1}, ["one", "other"])
     early, late = (
         fedn.ModelUpdate(model_id="model", sender=fedn.Client(name=name, client_id=name))
         for name in ("one", "other")
     )
-    stub.on_model_update(early)  # type: ignore[attr-defined]
+    for update in (early, late):
+        sites.register(update.sender.client_id, update.sender.name, {})
+        sites.ask(update.sender.client_id, TRAINING, "model")
+    stub.on_model_update(early)
     stub.waitforit({})
-    stub.on_model_update(late)  # type: ignore[attr-defined]
+    stub.on_model_update(late)
     assert list(stub.model_updates.queue) == [early]
+    assert list(sites.take_reports()) == ["other"]
 
 
 def test_a_bad_update_is_its_sites_answer_and_nobody_waits_for_another(
@@ -111,7 +108,11 @@ def test_a_site_has_one_vote_whatever_it_calls_itself(running: Network, sites: l
     assert sites[0].upload(model(100, 100), first) == fedn.ModelStatus.FAILED
     sites[1].send(model_id, model(9, 9))
     sites[2].send(model_id, model(9, 9))
-    assert running.outcome() == ([9, 9], {}, 3)
+    reported = [
+        "upload refused: no update is asked for",
+        "an update was dropped: another round's, or one too many",
+    ]
+    assert running.outcome() == ([9, 9], {"reported": {"site-1": reported}}, 3)
 
 
 def test_no_upload_leaves_the_servers_folder_or_takes_a_place_in_it(
@@ -138,7 +139,10 @@ def test_no_upload_leaves_the_servers_folder_or_takes_a_place_in_it(
     assert sites[0].upload(too_large, str(uuid.uuid4())) == fedn.ModelStatus.FAILED
     for site in sites:
         site.send(model_id, model(2, 2))
-    assert running.outcome() == ([2, 2], {}, 3)
+    values, outcome, used = running.outcome()
+    assert (values, list(outcome), list(outcome["reported"]), used) == (
+        [2, 2], ["reported"], ["site-1"], 3,
+    )  # fmt: skip
 
 
 def test_an_upload_that_was_cut_off_is_sent_once_more_under_its_id(
@@ -147,12 +151,14 @@ def test_an_upload_that_was_cut_off_is_sent_once_more_under_its_id(
     model_id, cut = running.start(sites), str(uuid.uuid4())
     part = fedn.ModelRequest(data=b"half", id=cut, status=fedn.ModelStatus.IN_PROGRESS)
     for parts in ([part], [part, fedn.ModelRequest(id=str(uuid.uuid4()))]):
-        assert sites[0].models.Upload(iter(parts), timeout=10).status == fedn.ModelStatus.FAILED
+        answer = sites[0].models.Upload(iter(parts), **sites[0].call())
+        assert answer.status == fedn.ModelStatus.FAILED
     assert sites[0].upload(model(6, 6), cut) == fedn.ModelStatus.OK
     assert sites[0].upload(model(7, 7), cut) == fedn.ModelStatus.FAILED
     for site in sites:
         site.send(model_id, model(6, 6), update_id=cut if site is sites[0] else "")
-    assert running.outcome() == ([6, 6], {}, 3)
+    values, outcome, used = running.outcome()
+    assert (values, list(outcome["reported"]), used) == ([6, 6], ["site-1"], 3)
 
 
 def test_a_site_downloads_the_global_model_and_nothing_else(
@@ -165,7 +171,8 @@ def test_a_site_downloads_the_global_model_and_nothing_else(
         assert sites[0].download(wanted) is None
     sites[0].send(model_id, model(4, 4))
     sites[2].send(model_id, model(4, 4))
-    assert running.outcome() == ([4, 4], {}, 3)
+    reported = {"site-1": ["asked for a model that it was not given"]}
+    assert running.outcome() == ([4, 4], {"reported": reported}, 3)
 
 
 def test_models_are_private_and_gone_with_the_server(tmp_path: Path) -> None:
@@ -190,7 +197,7 @@ def test_every_call_of_the_combiner_has_a_row_and_the_controllers_are_closed(
     }
     # Split learning, and a service that FEDn no longer uses.
     closed = {"/fedn.Combiner/SendBackwardCompletion", "/fedn.Reducer/GetGlobalModel"}
-    assert closed <= calls - FOR_SITES - FOR_CONTROLLER
+    assert closed <= calls - set(FOR_SITES) - FOR_CONTROLLER
     channel = grpc.insecure_channel(running.address)
     control, connector = rpc.ControlStub(channel), rpc.ConnectorStub(channel)
     for call, request in (

@@ -40,16 +40,25 @@ def serve(address: str, ready: Path) -> None:
     from fedn.network.combiner.hooks.hook_client import CombinerHookInterface
     from fedn.network.combiner.modelservice import ModelService
 
-    from fednkit.network import _guard, _models, _updates, server
+    from fednkit.network import _calls, _guard, _models, _routes, _updates, server
 
-    def ask_the_service(handler: Any) -> None:
+    class Open(grpc.ServerInterceptor):
+        def __init__(self, *_: Any) -> None:
+            pass
+
+        def intercept_service(self, continuation: Any, call: Any) -> Any:
+            return continuation(call)
+
+    def ask_the_service(handler: Any, _: Any) -> None:
         # `serve` set it to a closed port before FEDn read it.
         os.environ["HOOK_SERVICE_HOST"] = address
         handler.hook_interface = CombinerHookInterface()
 
     with (
+        mock.patch.object(_calls, "CallGuard", Open),
         mock.patch.object(_guard, "Guard", ask_the_service),
-        mock.patch.object(_models, "SiteModels", ModelService),
+        mock.patch.object(_models, "SiteModels", lambda _: ModelService()),
+        mock.patch.object(_routes, "guard_routes"),
         mock.patch.object(_updates, "RoundUpdates"),
     ):
         server.serve(ready, server.Setup())

@@ -42,7 +42,7 @@ def project(installed: Install) -> Installed:
 def controller(project: Installed) -> Iterator[str]:
     """The URL of a controller on another machine, as far as the network goes."""
     with Elsewhere() as there:
-        there.serve(project, "--host", there.address)
+        there.serve(project, "--host", there.address, "--no-tokens")
         yield f"http://{there.address}:8092"
 
 
@@ -439,7 +439,7 @@ def test_the_doctor_finds_what_is_wrong_at_a_controller(project: Installed) -> N
         return dict(line.split(": ", 1) for line in found)
 
     with Elsewhere() as there:
-        server = there.serve(project, "--host", there.address)
+        server = there.serve(project, "--host", there.address, "--no-tokens")
         url = f"http://{there.address}:8092"
         empty = wrong(url)
         assert sorted(empty) == ["active helper", "active package", "global model"]

@@ -190,7 +190,7 @@ def test_a_secret_in_the_environment_does_not_lock_the_network_command_out(
 @pytest.mark.skipif(MISSING != "", reason=MISSING)
 def test_sites_join_a_controller_that_runs_elsewhere(project: Installed, tmp_path: Path) -> None:
     with Elsewhere() as there:
-        there.serve(project, "--host", there.address)
+        there.serve(project, "--host", there.address, "--no-tokens")
         url = "--api-url", f"http://{there.address}:8092"
         project.fednkit("upload", *url)
         with sites(project, tmp_path, *url):

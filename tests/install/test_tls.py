@@ -3,6 +3,7 @@
 The controller, the combiner and nginx run elsewhere, and from here only nginx can be reached.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -56,18 +57,25 @@ class Secured:
         project.fednkit("write", "nginx.conf")
         start_nginx(there, project.folder / "nginx.conf", folder)
 
-    def token(self, role: str, secret: str = SECRET, days: float = 1) -> str:
-        """Return a token; one of negative days has expired."""
+    def token(self, role: str, secret: str = SECRET, days: float = 1, site: str = "site-1") -> str:
+        """Return a token; one of negative days has expired. site: of one for a client."""
         code = (
             "import sys; from fednkit.controller.tokens import make_token\n"
-            "print(make_token(sys.argv[1], sys.argv[2], float(sys.argv[3])))\n"
+            "secret, role, days, site = sys.argv[1:]\n"
+            "print(make_token(secret, role, float(days), site if role == 'client' else None))\n"
         )
-        return self.project.run_code(code, secret, role, str(days)).strip()
+        return self.project.run_code(code, secret, role, str(days), site).strip()
 
     def join(self, folder: Path, *options: str) -> subprocess.Popen[str]:
         """Start FEDn's own client for a site."""
         data = self.project.folder / "data" / folder.name
         return self.project.join(folder, data, "--api-url", self.url, *options, **self.trust)
+
+    def credentials(self, site: str) -> list[str]:
+        """Return the options of FEDn's client for a site that has a token."""
+        token = self.token("client", site=site)
+        claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        return ["--token", token, "--client-id", claims["client_id"]]
 
     def python(self, code: str, *arguments: str) -> Any:
         """Run code with what FEDn's packages bring along; return the JSON that it prints."""
@@ -155,8 +163,9 @@ def secured(installed: Install, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture
 def joined(secured: Secured, tmp_path: Path) -> Iterator[None]:
     """Two sites with a token are there, for a controller that has something to run."""
-    token = secured.token("client")
-    clients = [secured.join(tmp_path / name, "--token", token) for name in ("site-1", "site-2")]
+    clients = [
+        secured.join(tmp_path / name, *secured.credentials(name)) for name in ("site-1", "site-2")
+    ]
     yield
     for client in clients:
         assert client.poll() is None, (tmp_path / "site-1" / "client.log").read_text("utf-8")
@@ -227,7 +236,7 @@ def test_a_site_that_does_not_know_the_root_does_not_send_its_token(
 def test_an_invited_site_is_told_in_one_line_why_it_cannot_join(
     secured: Secured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TOKEN", secured.token("client", days=-1))
+    monkeypatch.setenv("TOKEN", secured.token("client", days=-1, site="expired"))
     for name, options, trust, expected in (
         ("without", [], secured.trust, "refuses the token in client.yaml, or the lack"),
         (

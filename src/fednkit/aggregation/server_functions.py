@@ -142,10 +142,16 @@ def text(defence: dict[str, Any] | None) -> str:
 
 
 def read(functions: str) -> dict[str, Any] | None:
-    """Return the settings in the first line of `text`; None where there are none."""
+    """Return the settings in the first line of `text`; None where no defence is asked for.
+
+    Raises:
+        ValueError: These are other server functions.
+    """
+    if functions == NOTHING:
+        return None
     first = functions.partition("\n")[0]
     if not first.startswith(MARK):
-        return None
+        raise ValueError("expected those of fednkit, which alone run here, found others")
     known = json.loads(first.removeprefix(MARK))
     rule, bound, tolerate = (known.get(n) for n in ("aggregator", "norm_bound", "tolerate"))
     if rule not in ("fedavg", *ROBUST) or not isinstance(tolerate, float | int):

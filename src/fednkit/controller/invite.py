@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+import os
 import re
 import shutil
 import uuid
@@ -17,10 +18,12 @@ from ..project.console import say
 from ..project.errors import ProjectError
 from ..project.paths import shown
 from .connection import checked_url, read_token
+from .tokens import SECRET, make_token, secret_of, site_claims
 
 __all__ = ["add_options", "copy_joining", "run", "seal", "write"]
 
 SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+TOKEN_DAYS = 365
 PYTHON_VERSIONS = "3.10, 3.11 or 3.12"
 
 
@@ -29,7 +32,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--site", required=True, metavar="NAME", help="what the site is called in the federation")
     add("--api-url", required=True, metavar="URL", help="of the controller, as the site reaches it")
-    add("--token-env", metavar="NAME", help="environment variable with a token of the role client")
+    add(
+        "--token-env",
+        metavar="NAME",
+        help=f"environment variable with a token of the role client; where {SECRET} is set, one is "
+        "made for the site",
+    )
     add("--image", help="the Docker image's name (default: the project's slug)")
     add("--zip", action="store_true", help="one file, to be sent, instead of a folder")
 
@@ -40,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
         raise ProjectError(
             f"--site: expected up to 60 letters, digits, '.', '_' and '-', found '{options.site}'"
         )
-    url, token = checked_url(options.api_url), read_token(options.token_env)
+    url, token = checked_url(options.api_url), _token(options)
     archive.check_fresh()
     signed = signing.signed()
     invitations = current().root / "invitations"
@@ -68,6 +76,20 @@ def run(options: argparse.Namespace) -> None:
         say(f"{url} can be reached from this machine alone, and not from a container")
 
 
+def _token(options: argparse.Namespace) -> str | None:
+    """Return the token for the site: the one that is named, or a new one."""
+    if not options.token_env and SECRET in os.environ:
+        return make_token(secret_of(SECRET), "client", TOKEN_DAYS, options.site)
+    token = read_token(options.token_env)
+    claims = site_claims(token) if token else None
+    if claims and claims[0] != options.site:
+        raise ProjectError(
+            f"--token-env {options.token_env}: expected a token for {options.site}, found one for "
+            f"{claims[0]}"
+        )
+    return token
+
+
 def write(folder: Path, site: str, url: str, token: str | None, image: str) -> None:
     """Write all that a site needs, beside its data and an environment to run in."""
     project = current()
@@ -92,11 +114,12 @@ def write(folder: Path, site: str, url: str, token: str | None, image: str) -> N
         versions=PYTHON_VERSIONS,
     )
     (folder / "JOIN.md").write_text(page, "utf-8")
+    claims = site_claims(token) if token else None
     settings = {
         "api_url": url,
         "name": site,
         # Its own, so that a client which comes back is known for the same one.
-        "client_id": str(uuid.uuid4()),
+        "client_id": claims[1] if claims else str(uuid.uuid4()),
         "package_checksum": checksum,
     }
     # JSON strings are YAML strings.

@@ -1,16 +1,18 @@
 """Tokens for a FEDn controller that demands them, which FEDn has no command to make.
 
 A token is a JSON web token (RFC 7519), signed with the secret that the controller and the
-combiner have in their environment. It says what its bearer may do and until when, not who it is.
+combiner have in their environment. It says what its bearer may do and until when. For FEDn that is
+all; the network of `fednkit serve` demands that a site's token also says which site it is for.
 """
 
 import argparse
 import os
 import time
+import uuid
 
 from ..project.errors import ProjectError
 
-__all__ = ["SECRET", "add_options", "make_token", "run", "secret_of"]
+__all__ = ["SECRET", "add_options", "make_token", "run", "secret_of", "site_claims"]
 
 SECRET = "FEDN_JWT_SECRET_KEY"  # noqa: S105, the name of the variable
 # client: a site. admin: the initiator. FEDn 0.33 asks for a third one, combiner, only where it
@@ -30,6 +32,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="what its bearer may do: join as a site (client), or upload and start (admin)",
     )
     parser.add_argument(
+        "--site",
+        metavar="NAME",
+        help="the site that it is for, which fednkit serve demands",
+    )
+    parser.add_argument(
         "--days", type=float, default=365, help="how long the token is good (default 365)"
     )
     parser.add_argument(
@@ -44,7 +51,10 @@ def run(options: argparse.Namespace) -> None:
     """Print one token, and nothing else."""
     if not 0 < options.days <= 36500:
         raise ProjectError(f"--days: expected above 0 to 36500, found {options.days:g}")
-    print(make_token(secret_of(options.secret_env), options.role, options.days))
+    if options.site and options.role != "client":
+        raise ProjectError("--site: goes with --role client")
+    secret = secret_of(options.secret_env)
+    print(make_token(secret, options.role, options.days, options.site))
 
 
 def secret_of(variable: str) -> str:
@@ -59,11 +69,27 @@ def secret_of(variable: str) -> str:
     return secret
 
 
-def make_token(secret: str, role: str, days: float) -> str:
-    """Return a token for a role of `ROLES` that is good for so many days from now."""
+def make_token(secret: str, role: str, days: float, site: str | None = None) -> str:
+    """Return a token for a role of `ROLES` that is good for so many days from now.
+
+    site: which one it is for; its client id is made up here, and is in the token's claims.
+    """
     # Imported here, because server.py needs no more than a name of this file.
     import jwt
 
-    claims = {"role": role, "exp": int(time.time() + days * DAY)}
+    claims: dict[str, str | int] = {"role": role, "exp": int(time.time() + days * DAY)}
+    if site:
+        claims |= {"site": site, "client_id": str(uuid.uuid4())}
     token: str = jwt.encode(claims, secret, algorithm="HS256")
     return token
+
+
+def site_claims(token: str) -> tuple[str, str] | None:
+    """Return the site's name and client id that a token states, unchecked; None if it has none."""
+    import jwt
+
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+        return str(claims["site"]), str(claims["client_id"])
+    except (jwt.InvalidTokenError, KeyError):
+        return None

@@ -21,6 +21,7 @@ from fedn.utils.parameters import Parameters
 from ..aggregation import server_functions as defences
 from ..aggregation.combination import Arrived, combine_round
 from ..aggregation.updates import Weights, read_metadata, read_update
+from ._sites import Sites
 
 __all__ = ["Guard"]
 
@@ -36,12 +37,17 @@ class Guard:
 
     Args:
         round_handler: FEDn's, of the combiner, whose hooks and aggregator the guard replaces.
+        sites: Whose reports go into the round's record.
     """
 
-    def __init__(self, round_handler: Any) -> None:
-        self._handler = round_handler.update_handler
+    def __init__(self, round_handler: Any, sites: Sites) -> None:
+        self._handler, self._sites = round_handler.update_handler, sites
+        self._models = self._handler.modelservice
+        # What FEDn starts with, and which does nothing.
+        self._default_functions = round_handler.server_functions
         self._aggregator: Any = None
         self._defence: dict[str, Any] | None = None
+        self._unusable: str | None = None
         self._config: dict[str, Any] = {}
         self._wait = self._handler.waitforit
         self._handler.waitforit = self._remember_and_wait
@@ -61,11 +67,13 @@ class Guard:
 
     def provided_functions(self, server_functions: str) -> dict[str, bool]:
         """Take what the session asks for; aggregating is always done here."""
-        self._defence = None
+        self._defence = self._unusable = None
         try:
-            self._defence = defences.read(server_functions)
+            if server_functions != self._default_functions:
+                self._defence = defences.read(server_functions)
         except (ValueError, AttributeError) as error:
-            log.error(f"server functions: {error}")
+            # An average in the place of what was asked for would look like success.
+            self._unusable = f"server functions: {error}"
         return {"aggregate": True}
 
     def aggregate(
@@ -76,10 +84,15 @@ class Guard:
         The round's outcome goes into its record, where `outcome_of` finds it.
         """
         updates = [self.model_updates.get() for _ in range(self.model_updates.qsize())]
+        model: Weights | None = None
         received: Weights | None = None
+        outcome: Outcome
         try:
             received = _arrays(self._stored(self._config["model_id"]))
-            model, outcome, used = self._combine(updates, received, helper)
+            if self._unusable:
+                model, outcome, used = received, {"stays": self._unusable}, 0
+            else:
+                model, outcome, used = self._combine(updates, received, helper)
         except Exception as error:
             # Whatever it was: a model that nobody has checked is worse than one round lost.
             log.exception("the updates could not be combined")
@@ -87,8 +100,10 @@ class Guard:
             outcome = {"stays": f"the updates could not be combined: {type(error).__name__}"}
         if delete_models:
             for update in updates:
-                if update.model_update_id not in self._files.published:
-                    self._files.discard(update.model_update_id)
+                if self._is_its_own(update):
+                    self._models.temp_model_storage.discard(update.model_update_id)
+        if reports := self._sites.take_reports():
+            outcome["reported"] = reports
         if outcome:
             log.warning(f"outcome of the round: {outcome}")
         self._record(outcome)
@@ -115,7 +130,9 @@ class Guard:
                 name += "+"
             named[name] = update
             try:
-                weights = read_update(self._uploaded(update.model_update_id), received)
+                if not self._is_its_own(update):
+                    raise ValueError("expected a model that this site uploaded, found none")
+                weights = read_update(self._stored(update.model_update_id), received)
                 arrived[name] = weights, read_metadata(update.meta)
             except ValueError as error:
                 refused[name] = str(error)
@@ -133,19 +150,14 @@ class Guard:
         unused = sum(len(outcome.get(name, ())) for name in ("refused", "exhausted", "passed_over"))
         return model, outcome, 0 if "stays" in outcome else len(updates) - unused
 
-    @property
-    def _files(self) -> Any:
-        return self._handler.modelservice.temp_model_storage
-
-    def _uploaded(self, model_id: str) -> bytes:
-        """Return a file that a site uploaded; raise `ValueError` for one that no site did."""
-        if model_id in self._files.published:
-            raise ValueError("expected an upload of its own, found the global model")
-        return self._stored(model_id)
+    def _is_its_own(self, update: Any) -> bool:
+        """Tell whether an update's model was uploaded by its sender."""
+        owner = self._models.owner(update.model_update_id)
+        return bool(owner) and owner == update.sender.client_id
 
     def _stored(self, model_id: str) -> bytes:
         """Return a model file of the combiner; raise `ValueError` if there is none."""
-        content: io.BytesIO | None = self._files.get(model_id)
+        content: io.BytesIO | None = self._models.temp_model_storage.get(model_id)
         if content is None:
             raise ValueError("the model file was not uploaded")
         return content.getvalue()

@@ -18,10 +18,14 @@ import fedn.network.grpc.fedn_pb2 as fedn
 from fedn.network.combiner.modelservice import ModelService, model_as_bytesIO
 from fedn.network.storage.models.tempmodelstorage import TempModelStorage
 
+from ._sites import TRAINING, RefusedCall, Site, Sites
+
 __all__ = ["ModelFiles", "SiteModels"]
 
 # An update has the arrays of the global model, in float64 at the most, each with a header.
 MAX_HEADER_BYTES = 4096
+# Of one site at once: the second when the line of the first was cut.
+MAX_UPLOADS = 2
 
 
 class ModelFiles(TempModelStorage):
@@ -59,14 +63,24 @@ class ModelFiles(TempModelStorage):
 
 
 class SiteModels(ModelService):
-    """FEDn's service for uploads and downloads, which sites call; so does FEDn, with `self`."""
+    """FEDn's service for uploads and downloads, which sites call; so does FEDn, with `self`.
 
-    def __init__(self) -> None:
+    Args:
+        sites: Who the callers are, and what each was asked for.
+    """
+
+    def __init__(self, sites: Sites) -> None:
         super().__init__()
         self.temp_model_storage = ModelFiles()
+        self._sites = sites
         self._max_bytes = 0
         self._lock = threading.Lock()
-        self._uploaded: set[str] = set()
+        # Whose a model is, and which one a site has sent for a task.
+        self._owners: dict[str, str] = {}
+        self._old_owners: dict[str, str] = {}
+        self._sent: set[str] = set()
+        self._open: dict[str, list[Any]] = {}
+        self._round = ""
 
     def set_model(self, model: Any, id: str) -> None:
         """Put a global model there, for sites to download; its arrays bound their updates."""
@@ -79,6 +93,25 @@ class SiteModels(ModelService):
             self._max_bytes = max(self._max_bytes, bound)
         super().set_model(content, id)
 
+    def owner(self, model_id: str) -> str | None:
+        """Return the client id of the site that uploaded a model in this round, if one did."""
+        return self._owners.get(model_id)
+
+    def begin_round(self, model_id: str) -> None:
+        """Take updates of a global model from now on, from the sites that are asked for one."""
+        with self._lock:
+            self._round, self._sent = model_id, set()
+            # A site whose line was cut may repeat an upload of the round before.
+            self._old_owners, self._owners = self._owners, {}
+
+    def end_round(self) -> None:
+        """Take no more updates, and end the uploads that still run."""
+        with self._lock:
+            self._round = ""
+            running = [context for contexts in self._open.values() for context in contexts]
+        for context in running:
+            context.cancel()
+
     def Upload(self, request_iterator: Iterator[Any], context: Any) -> Any:  # noqa: N802
         """Take an update; a refusal is an answer, FAILED, because an error would end the client.
 
@@ -87,31 +120,51 @@ class SiteModels(ModelService):
         """
         if context is self:
             return super().Upload(request_iterator, context)
-        with tempfile.TemporaryDirectory(dir=self.temp_model_storage.default_dir) as folder:
-            part = Path(folder, "part")
-            try:
-                model_id = self._receive(request_iterator, part)
-                self._keep(model_id, part)
-            except ValueError as error:
-                print(f"refused an upload from {context.peer()}: {error}", flush=True)
-                return fedn.ModelResponse(status=fedn.ModelStatus.FAILED, message=str(error))
+        site = self._caller(context)
+        with self._lock:
+            running = self._open.setdefault(site.client_id, [])
+            running.append(context)
+        try:
+            if len(running) > MAX_UPLOADS:
+                raise ValueError(f"expected at most {MAX_UPLOADS} uploads at once, found more")
+            with tempfile.TemporaryDirectory(dir=self.temp_model_storage.default_dir) as folder:
+                part = Path(folder, "part")
+                model_id = self._receive(request_iterator, part, site)
+                self._keep(model_id, part, site)
+        except ValueError as error:
+            self._sites.report(site, f"upload refused: {error}")
+            return fedn.ModelResponse(status=fedn.ModelStatus.FAILED, message=str(error))
+        finally:
+            with self._lock:
+                running.remove(context)
         return fedn.ModelResponse(id=model_id, status=fedn.ModelStatus.OK)
 
     def Download(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
-        """Hand out a global model, and nothing of another site."""
-        if context is not self and request.id not in self.temp_model_storage.published:
-            yield fedn.ModelResponse(id=request.id, status=fedn.ModelStatus.FAILED)
-            return
+        """Hand out a global model that the site was asked to work on, and nothing else."""
+        if context is not self:
+            site, files = self._caller(context), self.temp_model_storage
+            if request.id not in files.published or not self._sites.was_given(site, request.id):
+                self._sites.report(site, "asked for a model that it was not given")
+                yield fedn.ModelResponse(id=request.id, status=fedn.ModelStatus.FAILED)
+                return
         yield from super().Download(request, context)
 
-    def _receive(self, requests: Iterator[Any], file: Path) -> str:
+    def _caller(self, context: Any) -> Site:
+        """Return the site that calls; end the call of anybody else."""
+        try:
+            return self._sites.caller(dict(context.invocation_metadata()), context.peer())[0]
+        except RefusedCall as refused:
+            context.abort(refused.code, str(refused))
+            raise
+
+    def _receive(self, requests: Iterator[Any], file: Path, site: Site) -> str:
         """Write an upload to a file; return its id, or raise `ValueError` if it is no update's."""
         model_id, size = None, 0
         with file.open("wb") as content:
             for request in requests:
                 if model_id is None:
                     model_id = request.id
-                    self._check_new(model_id)
+                    self._check_new(model_id, site)
                 if request.id != model_id:
                     raise ValueError("expected one id in all parts, found several")
                 size += content.write(request.data)
@@ -121,17 +174,24 @@ class SiteModels(ModelService):
                     return str(model_id)
         raise ValueError("the upload did not end")
 
-    def _check_new(self, model_id: str) -> None:
+    def _check_new(self, model_id: str, site: Site) -> None:
         if not _is_uuid(model_id):
             raise ValueError("expected a UUID as the model's id")
-        if model_id in self._uploaded or model_id in self.temp_model_storage.published:
+        if not self._sites.is_asked(site, TRAINING, self._round):
+            raise ValueError("no update is asked for")
+        if site.client_id in self._sent:
+            raise ValueError("expected one upload in a round, found another")
+        # From its first chunk on it is this site's, and stays so when it is sent once more.
+        owner = self._owners.setdefault(model_id, site.client_id)
+        taken = model_id in self.temp_model_storage.published or model_id in self._old_owners
+        if owner != site.client_id or taken:
             raise ValueError("expected a new id, found one that is taken")
 
-    def _keep(self, model_id: str, file: Path) -> None:
+    def _keep(self, model_id: str, file: Path, site: Site) -> None:
         """Put a whole upload under its id; of two under one id, the first stays."""
         with self._lock:
-            self._check_new(model_id)
-            self._uploaded.add(model_id)
+            self._check_new(model_id, site)
+            self._sent.add(site.client_id)
             self.temp_model_storage.add(model_id, file)
 
 

@@ -10,8 +10,10 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from fedn import APIClient
@@ -35,7 +37,7 @@ from ..sessions.round_options import add_round_options, check_round_options
 from ..sessions.rounds import Round
 from ..sessions.session import begin, finish, finish_privacy
 from . import _fedn_client
-from .server import LOOPBACK
+from .server import LOOPBACK, Setup
 
 __all__ = [
     "add_options",
@@ -94,10 +96,11 @@ def train(
 
     Adds to `results` as rounds end, and to `lost` the cause of each site that dies on the way.
     """
-    server, api = start_server(processes, folder)
+    ids = {site.name: str(uuid.uuid4()) for site in sites}
+    server, api = start_server(processes, folder, {ids[name]: name for name in ids})
     with _explained(server, folder):
         send(api, resume.model(options))
-        clients = start_clients(processes, sites, folder, api)
+        clients = start_clients(processes, sites, ids, folder, api)
         session = begin(api, options, model=None, sites=1, done=len(results))
         _follow(api, session, clients, folder, options, results, lost)
 
@@ -171,10 +174,16 @@ def find_sites(wanted: int | None) -> list[Path]:
     return found[:wanted]
 
 
-def start_server(processes: Processes, folder: Path) -> tuple[Process, APIClient]:
-    """Start FEDn's controller and combiner and return a client of their API."""
+def start_server(
+    processes: Processes, folder: Path, sites: dict[str, str]
+) -> tuple[Process, APIClient]:
+    """Start FEDn's controller and combiner and return a client of their API.
+
+    sites: names by client id, of those that may join.
+    """
     ready = folder / "server" / "ready.json"
-    command = [sys.executable, "-m", "fednkit.network.server", str(ready)]
+    setup = json.dumps(asdict(Setup(sites=sites)))
+    command = [sys.executable, "-m", "fednkit.network.server", str(ready), setup]
     with console.status("starting FEDn's controller and combiner"):
         server = processes.start("server", command, folder / "server", {})
         wait_until(ready.exists, [server], "FEDn's server did not come up")
@@ -184,14 +193,17 @@ def start_server(processes: Processes, folder: Path) -> tuple[Process, APIClient
 
 
 def start_clients(
-    processes: Processes, sites: list[Path], folder: Path, api: APIClient
+    processes: Processes, sites: list[Path], ids: dict[str, str], folder: Path, api: APIClient
 ) -> dict[str, Process]:
-    """Start one FEDn client per site and wait until all have joined."""
+    """Start one FEDn client per site and wait until all have joined.
+
+    ids: client ids, by the sites' names.
+    """
     programs = Path(sys.executable).parent
     clients = {}
     for site in sites:
         command = [sys.executable, str(Path(_fedn_client.__file__))]
-        command += ["client", "start", "--name", site.name]
+        command += ["client", "start", "--name", site.name, "--client-id", ids[site.name]]
         command += ["--api-url", f"http://{LOOPBACK}", "--api-port", str(api.port)]
         environment = ONE_THREAD | {
             "FEDN_DATA_PATH": str(site),

@@ -6,6 +6,7 @@ they hold is in memory. When FEDN_JWT_SECRET_KEY is set, both demand tokens.
 
 import argparse
 import errno
+import ipaddress
 import json
 import os
 import socket
@@ -42,6 +43,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="of the combiner; 0: a free one (default 12080)",
     )
     parser.add_argument(
+        "--no-tokens",
+        action="store_true",
+        help="let other machines in without tokens: a trial among machines that you trust",
+    )
+    parser.add_argument(
         "--fqdn",
         metavar="NAME",
         help="the TLS proxy on whose port 443 sites reach the combiner, as in deploy/nginx.conf",
@@ -59,6 +65,12 @@ def run(options: argparse.Namespace) -> None:
             "name it with --fqdn, or unset the variable"
         )
     check_ports(options.host, {"--port": options.port, "--combiner-port": options.combiner_port})
+    if not (tokens or options.no_tokens or _is_loopback(options.host)):
+        raise ProjectError(
+            f"--host {options.host}: other machines reach it, and without tokens each of them can "
+            f"be every site; set {SECRET} and name a TLS proxy with --fqdn, or, where you trust "
+            "all of them: --no-tokens"
+        )
     setup = Setup(options.host, options.port, options.combiner_port, options.fqdn, tokens)
     try:
         serve(setup)
@@ -97,6 +109,15 @@ def serve(setup: Setup) -> None:
         print("\n".join(lines), flush=True)
         server.child.wait()
         raise ProjectError(f"{shown(server.log)}: FEDn's server ended: {server.cause_of_death()}")
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell whether an address is of this machine alone; also for one that has none, or is none."""
+    try:
+        return ipaddress.ip_address(socket.gethostbyname(host)).is_loopback
+    except OSError:
+        # `check_ports` says what is wrong with it.
+        return True
 
 
 def check_ports(host: str, ports: dict[str, int]) -> None:

@@ -20,10 +20,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from ..controller.tokens import SECRET
+
+if TYPE_CHECKING:
+    from ._sites import Sites
 
 __all__ = ["LOOPBACK", "Setup", "free_port", "serve"]
 
@@ -39,6 +42,7 @@ class Setup:
     port, combiner_port: of the controller and of the combiner; 0 takes a free one.
     fqdn: what clients are told instead: the TLS proxy whose port 443 leads to the combiner.
     tokens: whether callers need a token that was made with the secret in the environment.
+    sites: names by client id, when no other site may join.
     """
 
     host: str = LOOPBACK
@@ -46,6 +50,7 @@ class Setup:
     combiner_port: int = 0
     fqdn: str | None = None
     tokens: bool = False
+    sites: dict[str, str] | None = None
 
 
 def serve(ready: Path, setup: Setup) -> None:
@@ -65,11 +70,17 @@ def serve(ready: Path, setup: Setup) -> None:
     from fedn.network.controller.control import Control
     from werkzeug.serving import make_server
 
+    from ._routes import guard_routes
+    from ._sites import Sites, token_claims
+
+    claims = token_claims(os.environ[SECRET]) if setup.tokens else None
+    sites = Sites(setup.sites, claims)
     repository, database = _embedded_stores()
     Control.create_instance(NETWORK, repository, database)
+    guard_routes(app, sites, claims)
     api = make_server(setup.host, setup.port, app, threaded=True)
     combiner_port = setup.combiner_port or free_port(setup.host)
-    _start_combiner(setup, combiner_port, api.server_port, repository, database)
+    _start_combiner(setup, sites, (combiner_port, api.server_port), repository, database)
     threading.Thread(target=api.serve_forever, daemon=True).start()
 
     temporary = ready.with_suffix(".tmp")
@@ -114,7 +125,9 @@ def _embedded_stores() -> tuple[Any, Any]:
     return repository, database
 
 
-def _start_combiner(setup: Setup, port: int, api_port: int, repository: Any, database: Any) -> None:
+def _start_combiner(
+    setup: Setup, sites: "Sites", ports: tuple[int, int], repository: Any, database: Any
+) -> None:
     """Start FEDn's combiner, which listens on the setup's host alone.
 
     All that stands between FEDn and the sites is in place before its port opens.
@@ -125,39 +138,40 @@ def _start_combiner(setup: Setup, port: int, api_port: int, repository: Any, dat
     from ._calls import CallGuard, let_controller_call
     from ._guard import Guard
     from ._models import SiteModels
+    from ._sites import MAX_SITES
     from ._updates import RoundUpdates
 
     config = {
         # FEDn needs them no more: its combiner enters itself into the database.
         "discover_host": setup.host,
-        "discover_port": api_port,
+        "discover_port": ports[1],
         "token": None,
         # Where the controller calls it, and clients too unless there is an fqdn.
         "host": setup.host,
-        "port": port,
+        "port": ports[0],
         "fqdn": setup.fqdn,
         "name": "combiner",
         "secure": False,
         "verify": False,
-        "max_clients": 1000,
+        "max_clients": MAX_SITES,
     }
     secret = secrets.token_hex()
     let_controller_call(secret)
     make_server, make_handler = grpc.server, combiner.RoundHandler
 
     def guarded_server(*arguments: Any, **options: Any) -> Any:
-        options["interceptors"] = [CallGuard(secret), *options.get("interceptors", ())]
+        options["interceptors"] = [CallGuard(secret, sites), *options.get("interceptors", ())]
         return _bound_to(setup.host, make_server)(*arguments, **options)
 
     def guarded_handler(server: Any, *arguments: Any, **options: Any) -> Any:
         handler = make_handler(server, *arguments, **options)
-        RoundUpdates(server, handler.update_handler)
-        Guard(handler)
+        RoundUpdates(server, handler.update_handler, sites, handler.modelservice)
+        Guard(handler, sites)
         return handler
 
     with (
         mock.patch("grpc.server", guarded_server),
-        mock.patch.object(combiner, "ModelService", SiteModels),
+        mock.patch.object(combiner, "ModelService", lambda: SiteModels(sites)),
         mock.patch.object(combiner, "RoundHandler", guarded_handler),
     ):
         combiner.Combiner(config, repository, database)

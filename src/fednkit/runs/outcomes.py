@@ -26,14 +26,17 @@ def outcome_of(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def warnings(outcome: dict[str, Any], name: Callable[[Any], str], offset: int = 0) -> Iterator[str]:
-    """Yield what the initiator must hear of a round: who was refused, and why the model stays.
+    """Yield what the initiator must hear of a round.
 
+    Who was refused, who did what a site may not, and why the model stays.
     Whose privacy budget is used up is said once, by whoever follows the rounds.
     outcome: as `combination.combine_round` returns it. name: makes a name of what it calls the
     clients, which are numbers with an `offset`, or names already.
     """
     for client, why in outcome.get("refused", {}).items():
         yield f"{name(client + offset if offset else client)} refused: {why}"
+    for site, done in outcome.get("reported", {}).items():
+        yield f"{name(site)}: {'; '.join(done)}"
     if why := outcome.get("stays"):
         yield f"the model stays as it is: {why}"
 

@@ -1,0 +1,138 @@
+"""Who may call which route of FEDn's REST API: what has no row here is closed.
+
+FEDn answers GraphQL and the list of metrics to everybody, also where it asks for tokens elsewhere.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import grpc
+
+from ._sites import RefusedCall, Sites
+
+__all__ = ["ROUTES", "Route", "guard_routes"]
+
+SITE, INITIATOR, ANYONE = "client", "admin", "anyone"
+MAX_JSON_BYTES = 1 << 16
+MAX_SETTINGS_BYTES = 1 << 22
+
+
+class Route(NamedTuple):
+    """What holds for a route.
+
+    role: of FEDn's tokens, whose bearer may call it.
+    max_bytes: of the request's body; None for a package or a model.
+    """
+
+    role: str
+    max_bytes: int | None = MAX_JSON_BYTES
+
+
+def _rows() -> dict[tuple[str, str], Route]:
+    rows = {
+        ("GET", "/health"): Route(ANYONE, 0),
+        ("GET", "/get_controller_status"): Route(INITIATOR),
+        ("POST", "/api/v1/clients/add"): Route(SITE),
+        ("GET", "/api/v1/packages/download"): Route(SITE),
+        ("GET", "/api/v1/packages/checksum"): Route(SITE),
+        ("GET", "/api/v1/clients/config"): Route(INITIATOR),
+        ("GET", "/api/v1/clients/<string:id>/attributes"): Route(INITIATOR),
+        ("DELETE", "/api/v1/clients/<string:id>"): Route(INITIATOR),
+        ("POST", "/api/v1/combiners/clients/count"): Route(INITIATOR),
+        ("POST", "/api/v1/attributes/current"): Route(INITIATOR),
+        ("GET", "/api/v1/helpers/active"): Route(INITIATOR),
+        ("PUT", "/api/v1/helpers/active"): Route(INITIATOR),
+        ("GET", "/api/v1/packages/active"): Route(INITIATOR),
+        ("PUT", "/api/v1/packages/active"): Route(INITIATOR),
+        ("DELETE", "/api/v1/packages/active"): Route(INITIATOR),
+        ("POST", "/api/v1/packages/"): Route(INITIATOR, None),
+        ("GET", "/api/v1/models/active"): Route(INITIATOR),
+        ("PUT", "/api/v1/models/active"): Route(INITIATOR),
+        ("GET", "/api/v1/models/leaf-nodes"): Route(INITIATOR),
+        ("POST", "/api/v1/models/"): Route(INITIATOR, None),
+        ("POST", "/api/v1/sessions/"): Route(INITIATOR, MAX_SETTINGS_BYTES),
+        ("POST", "/api/v1/sessions/start"): Route(INITIATOR, MAX_SETTINGS_BYTES),
+        ("POST", "/api/v1/predictions/start"): Route(INITIATOR, MAX_SETTINGS_BYTES),
+    }
+    for what in ("ancestors", "descendants", "download", "parameters"):
+        rows["GET", f"/api/v1/models/<string:id>/{what}"] = Route(INITIATOR)
+    for what in ("models", "sessions"):
+        for method in ("PATCH", "PUT"):
+            rows[method, f"/api/v1/{what}/<string:id>"] = Route(INITIATOR)
+    for what in READ:
+        rows["GET", f"/api/v1/{what}/"] = Route(INITIATOR)
+        rows["GET", f"/api/v1/{what}/<string:id>"] = Route(INITIATOR)
+        rows["GET", f"/api/v1/{what}/count"] = Route(INITIATOR)
+        rows["POST", f"/api/v1/{what}/count"] = Route(INITIATOR)
+        rows["POST", f"/api/v1/{what}/list"] = Route(INITIATOR)
+    return rows
+
+
+# What initiators read, each in the same five ways.
+READ = (
+    "attributes",
+    "clients",
+    "combiners",
+    "metrics",
+    "models",
+    "packages",
+    "predictions",
+    "rounds",
+    "runs",
+    "sessions",
+    "statuses",
+    "telemetry",
+    "validations",
+)
+# By method and by rule of FEDn's `app.url_map`.
+ROUTES = _rows()
+
+
+def guard_routes(
+    app: Any, sites: Sites, claims: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None
+) -> None:
+    """Put the table before FEDn's routes.
+
+    Args:
+        app: FEDn's Flask application.
+        sites: Where a site registers before FEDn takes it in.
+        claims: As of `Sites`; None where the network has no tokens.
+    """
+    import flask
+
+    def check() -> Any:
+        request = flask.request
+        if request.url_rule is None:
+            # No route at all, or one that is spelled otherwise: Flask says so.
+            return None
+        route = ROUTES.get((request.method, str(request.url_rule)))
+        try:
+            # FEDn's clients and ours are no browsers; a page on the web must not reach loopback.
+            if route is None or "Origin" in request.headers:
+                raise RefusedCall("this route is closed")
+            if route.max_bytes is not None and (request.content_length or 0) > route.max_bytes:
+                raise RefusedCall(f"expected up to {route.max_bytes} bytes, found more")
+            if route.max_bytes is not None and request.content_length is None:
+                # A body in chunks says no length; Flask reads on until its own bound.
+                request.max_content_length = route.max_bytes
+            if claims and route.role != ANYONE:
+                headers = {"authorization": request.headers.get("Authorization", "")}
+                if claims(headers).get("role") != route.role:
+                    raise RefusedCall("Invalid token", grpc.StatusCode.UNAUTHENTICATED)
+            if request.url_rule.endpoint == "client.add_client":
+                _register(request)
+        except RefusedCall as refused:
+            # FEDn's client unpacks 400 and a message, and nothing else.
+            code = 400 if route and route.role == SITE else 403
+            code = 401 if refused.code is grpc.StatusCode.UNAUTHENTICATED else code
+            return flask.jsonify({"message": str(refused), "success": False}), code
+        return None
+
+    def _register(request: Any) -> None:
+        asked = request.get_json(silent=True)
+        if not isinstance(asked, dict):
+            raise RefusedCall("expected a JSON object with client_id and name")
+        headers = {"authorization": request.headers.get("Authorization", "")}
+        sites.register(asked.get("client_id"), asked.get("name"), headers)
+
+    app.before_request(check)

@@ -1,0 +1,310 @@
+"""The sites of the network: who each caller is, what it was asked for, and what it may still send.
+
+FEDn believes the client id and the name in every message. Here a caller is a site only by its token
+or, without tokens, by the connection that opened its task stream.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import fedn.network.grpc.fedn_pb2 as fedn
+import grpc
+
+__all__ = [
+    "MAX_SITES",
+    "PREDICTION",
+    "SILENT_SECONDS",
+    "TRAINING",
+    "VALIDATION",
+    "RefusedCall",
+    "Site",
+    "Sites",
+    "token_claims",
+]
+
+# A site that sent nothing for so long may be replaced by another connection with its id. FEDn's
+# client sends a heartbeat every 2 s.
+SILENT_SECONDS = 10
+MAX_SITES = 1000
+# Kinds of tasks.
+TRAINING, VALIDATION, PREDICTION = (
+    int(kind)
+    for kind in (
+        fedn.StatusType.MODEL_UPDATE,
+        fedn.StatusType.MODEL_VALIDATION,
+        fedn.StatusType.MODEL_PREDICTION,
+    )
+)
+# FEDn's combiner answers with 350 threads, and a task stream keeps one of them.
+MAX_STREAMS = 300
+# Of a site's statuses, metrics, attributes and telemetry, which FEDn stores: at once, and a second.
+MAX_STORED_BYTES = 1 << 24
+STORED_BYTES_PER_SECOND = 1 << 16
+# What storing a message costs besides its content.
+MESSAGE_BYTES = 1 << 10
+# Models that a site was asked to work on, and may still download or report on.
+MAX_OPEN_TASKS = 8
+# Different reports on one site in a round.
+MAX_REPORTS = 5
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class RefusedCall(Exception):  # noqa: N818, an answer and no defect
+    """A call that is not answered; the code is what FEDn's client reads of it."""
+
+    def __init__(
+        self, message: str, code: grpc.StatusCode = grpc.StatusCode.PERMISSION_DENIED
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass
+class Site:
+    """What the server knows of one site.
+
+    Attributes:
+        client_id: FEDn's id of it, which the initiator, its token or its registration gave it.
+        name: What it is called in the federation; the server never takes it from a message.
+        connection: The connection of its task stream; empty when it has none.
+        tasks: By kind of task: the models it was asked to work on, and whether it has yet to
+            answer. The oldest are forgotten.
+    """
+
+    client_id: str
+    name: str
+    connection: str = ""
+    stream: Any = None
+    last_seen: float = float("-inf")
+    tasks: dict[int, dict[str, bool]] = field(default_factory=dict)
+    reports: dict[str, None] = field(default_factory=dict)
+    allowance: float = MAX_STORED_BYTES
+    counted_at: float = 0.0
+
+
+def token_claims(secret: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    """Return what reads the claims of the token in a call's metadata, or in lower-case headers.
+
+    It raises `RefusedCall` for a token that is missing, expired, or signed with another secret.
+    """
+    import jwt
+
+    def claims(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+        token = str(metadata.get("authorization", "")).partition(" ")[2]
+        # In FEDn's words, which its callers know.
+        words = "Invalid token" if token else "Missing token"
+        try:
+            found: Mapping[str, Any] = jwt.decode(token, secret, algorithms=["HS256"])
+        except jwt.ExpiredSignatureError:
+            words = "Token expired"
+        except jwt.InvalidTokenError:
+            pass
+        else:
+            return found
+        raise RefusedCall(words, grpc.StatusCode.UNAUTHENTICATED)
+
+    return claims
+
+
+class Sites:
+    """All sites. Safe to use from several threads.
+
+    Args:
+        admitted: Names by client id, when no other site may join.
+        claims: Returns the claims of the token in a call's metadata, and raises `RefusedCall` if
+            there is no good one; None where the network has no tokens.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        admitted: Mapping[str, str] | None = None,
+        claims: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._admitted, self._claims, self._clock = admitted, claims, clock
+        self._sites: dict[str, Site] = {}
+        self._lock = threading.RLock()
+
+    def register(self, client_id: object, name: object, token: Mapping[str, Any]) -> Site:
+        """Take in a site, or find it again. token: metadata or headers with its token.
+
+        Raises:
+            RefusedCall: With what is wrong, for the site's log.
+        """
+        for what, text in (("client_id", client_id), ("name", name)):
+            if not isinstance(text, str) or not NAME.fullmatch(text):
+                raise RefusedCall(
+                    f"{what}: expected up to 64 letters, digits, '.', '_' and '-', found "
+                    f"{str(text)[:80]!r}"
+                )
+        if self._claims:
+            wanted = self._by_claims(token)
+            if (client_id, name) != (wanted.client_id, wanted.name):
+                raise RefusedCall(
+                    f"the token is for the site {wanted.name} with client_id {wanted.client_id}, "
+                    f"found {name} with {client_id}; write those of the invitation to client.yaml"
+                )
+            return wanted
+        if self._admitted is not None and self._admitted.get(str(client_id)) != name:
+            raise RefusedCall(f"{name}: no site of this network")
+        with self._lock:
+            site = self._add(str(client_id), str(name))
+            if site.name != name and not self._is_alive(site):
+                site.name = str(name)
+            if site.name != name:
+                raise RefusedCall(f"client_id {client_id}: the site {site.name} is online with it")
+            return site
+
+    def knows(self, metadata: Mapping[str, Any]) -> bool:
+        """Tell whether a call's metadata name a site, by its token or by its id."""
+        with self._lock:
+            return bool(self._claims) or str(metadata.get("client", "")) in self._sites
+
+    def caller(self, metadata: Mapping[str, Any], peer: str) -> tuple[Site, str]:
+        """Return the site that calls, and the connection it calls on.
+
+        Args:
+            metadata: Of the call.
+            peer: The other end of the connection, as gRPC names it.
+
+        Raises:
+            RefusedCall: It is no site of this network, or another connection has its id.
+        """
+        if self._claims:
+            site = self._by_claims(metadata)
+            # Of the TLS proxy, which numbers its own connections; see nginx.conf.
+            connection = str(metadata.get("fednkit-connection", ""))
+        else:
+            with self._lock:
+                known = self._sites.get(str(metadata.get("client", "")))
+            if known is None:
+                raise RefusedCall("register first: POST /api/v1/clients/add")
+            site, connection = known, peer
+        with self._lock:
+            if self._belongs_to_another(site, connection):
+                self.report(site, "another connection used its id")
+                raise RefusedCall(
+                    f"{site.name} is connected already; a second client with its id has to wait "
+                    f"until it has been silent for {SILENT_SECONDS} s",
+                    grpc.StatusCode.UNAVAILABLE,
+                )
+            site.last_seen = self._clock()
+            if site.connection and connection:
+                # A client whose line was cut goes on with its step on a new connection.
+                site.connection = connection
+        return site, connection
+
+    def connect(self, site: Site, connection: str, stream: Any) -> None:
+        """Begin a site's task stream, in the place of one that is over. Raises `RefusedCall`."""
+        with self._lock:
+            others = [s for s in self._sites.values() if s.stream and s is not site]
+            if len(others) >= MAX_STREAMS:
+                raise RefusedCall("too many sites are connected", grpc.StatusCode.UNAVAILABLE)
+            before = site.stream
+            if before and not connection and before.is_active():
+                # Whose heartbeats these are, nobody can tell without the proxy's number.
+                raise RefusedCall(f"{site.name} is connected", grpc.StatusCode.UNAVAILABLE)
+            site.stream, site.connection = stream, connection
+        if before:
+            # It would take tasks out of the site's queue, for nobody.
+            before.cancel()
+
+    def disconnect(self, site: Site, stream: Any) -> None:
+        """End a site's task stream, unless another one has taken its place."""
+        with self._lock:
+            if site.stream is stream:
+                site.stream, site.connection = None, ""
+
+    def ask(self, client_id: str, kind: int, model_id: str) -> None:
+        """Note that the combiner asks a site for a kind of work on a model."""
+        with self._lock:
+            if site := self._sites.get(client_id):
+                models = site.tasks.setdefault(kind, {})
+                models[model_id] = True
+                while len(models) > MAX_OPEN_TASKS:
+                    del models[next(iter(models))]
+
+    def answer(self, site: Site, kind: int, model_id: str) -> bool:
+        """Tell whether a site may answer such a task; it may once."""
+        with self._lock:
+            if open_task := self.is_asked(site, kind, model_id):
+                site.tasks[kind][model_id] = False
+            return open_task
+
+    def by_id(self, client_id: str) -> Site | None:
+        """Return the site with a client id; None if there is none."""
+        with self._lock:
+            return self._sites.get(client_id)
+
+    def is_asked(self, site: Site, kind: int, model_id: str) -> bool:
+        """Tell whether a site has yet to answer such a task."""
+        with self._lock:
+            return site.tasks.get(kind, {}).get(model_id, False)
+
+    def was_given(self, site: Site, model_id: str) -> bool:
+        """Tell whether a site was asked to work on a model."""
+        with self._lock:
+            return any(model_id in models for models in site.tasks.values())
+
+    def may_store(self, site: Site, size: int) -> bool:
+        """Tell whether a message of so many bytes may be stored for a site, and count it."""
+        with self._lock:
+            now = self._clock()
+            earned = (now - site.counted_at) * STORED_BYTES_PER_SECOND
+            site.allowance = min(site.allowance + earned, MAX_STORED_BYTES)
+            site.counted_at = now
+            if site.allowance < size + MESSAGE_BYTES:
+                return False
+            site.allowance -= size + MESSAGE_BYTES
+            return True
+
+    def report(self, site: Site, what: str) -> None:
+        """Note what a site did that it may not, for the log and for the round's record."""
+        with self._lock:
+            if what in site.reports or len(site.reports) >= MAX_REPORTS:
+                return
+            site.reports[what] = None
+        print(f"{site.name}: {what}", flush=True)
+
+    def take_reports(self) -> dict[str, list[str]]:
+        """Return what was reported since the last time, by the sites' names."""
+        found: dict[str, list[str]] = {}
+        with self._lock:
+            for site in self._sites.values():
+                if site.reports:
+                    found.setdefault(site.name, []).extend(site.reports)
+                    site.reports = {}
+        return found
+
+    def _by_claims(self, metadata: Mapping[str, Any]) -> Site:
+        """Return the site that a token was made for."""
+        claims = self._claims(metadata) if self._claims else {}
+        if claims.get("role") != "client":
+            raise RefusedCall("expected a token of the role client")
+        client_id, name = (claims.get(claim) for claim in ("client_id", "site"))
+        if not isinstance(client_id, str) or not isinstance(name, str):
+            raise RefusedCall("the token names no site; a new one: fednkit invite")
+        claimed = metadata.get("client", client_id)
+        with self._lock:
+            site = self._add(client_id, name)
+            if claimed != client_id:
+                self.report(site, "called under another client_id than its token's")
+                raise RefusedCall(f"expected client_id {client_id}, found {str(claimed)[:80]!r}")
+            return site
+
+    def _add(self, client_id: str, name: str) -> Site:
+        if client_id not in self._sites and len(self._sites) >= MAX_SITES:
+            raise RefusedCall(f"expected at most {MAX_SITES} sites")
+        return self._sites.setdefault(client_id, Site(client_id, name))
+
+    def _belongs_to_another(self, site: Site, connection: str) -> bool:
+        # Without a number of the proxy's, only a second task stream is found out.
+        return bool(connection) and site.connection not in ("", connection) and self._is_alive(site)
+
+    def _is_alive(self, site: Site) -> bool:
+        return site.stream is not None and self._clock() - site.last_seen < SILENT_SECONDS
