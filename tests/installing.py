@@ -32,6 +32,15 @@ SLOW_BUT_NUMPY = [
     pytest.param(name, marks=[] if name == "numpy" else pytest.mark.slow) for name in FRAMEWORKS
 ]
 
+# Each task and each framework at least once: of what differs by one or the other, and not by both.
+PAIRS = [
+    ("fraud", "numpy"),
+    ("mnist", "numpy"),
+    ("fraud", "sklearn"),
+    ("fraud", "pytorch"),
+    ("mnist", "keras"),
+]
+
 
 class Installed:
     """A generated project of one's own, whose environment is set up.

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from baking import ROOT, TASKS
-from installing import CAPTURED, SLOW_BUT_NUMPY, Install, check
+from baking import ROOT
+from installing import CAPTURED, PAIRS, Install, check
 from picture import WIDTH, text_of
 
 pytestmark = pytest.mark.install
@@ -40,8 +40,10 @@ def make_verbs(folder: Path) -> set[str]:
     return set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("framework", SLOW_BUT_NUMPY)
+@pytest.mark.parametrize(
+    ("task", "framework"),
+    [pytest.param(*one, marks=[] if one[1] == "numpy" else pytest.mark.slow) for one in PAIRS],
+)
 def test_the_worked_examples_apply_and_leave_a_project_that_passes(
     installed: Install, task: str, framework: str
 ) -> None:
