@@ -75,8 +75,9 @@ def test_it_installs_with_its_hashes_checked(version: str, tmp_path: Path) -> No
     check(subprocess.run([python, "-m", "venv", tmp_path / "venv"], **CAPTURED))
     own = tmp_path / "venv" / "bin" / "python"
     # `make demo` installs with pip; uv, which checks the hashes too, does it in seconds.
-    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", own, "--require-hashes"]
-    check(subprocess.run([*install, "-r", lock("numpy", "fraud")], **CAPTURED))
+    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", own]
+    locked = "--require-hashes", "-r", lock("numpy", "fraud")
+    check(subprocess.run([*install, *locked], **CAPTURED))
     check(subprocess.run([UV, "pip", "check", "--python", own], **CAPTURED))
     check(subprocess.run([own, "-c", "import fedn.cli, numpy, polars"], **CAPTURED))
 
