@@ -1,12 +1,17 @@
 """What the REST API answers: the routes that have a row, and nothing else."""
 
+import inspect
+import json
 import re
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import fedn.network.grpc.fedn_pb2 as fedn
 import pytest
 import requests
+from click.testing import CliRunner
+from fedn.cli import main as fedn_command
 from hostile_sites import TIMEOUT_SECONDS, Network
 
 from fednkit.network._calls import FOR_CONTROLLER, FOR_SITES, HEALTH
@@ -65,6 +70,48 @@ def test_a_request_is_bounded(running: Network) -> None:
     # Without a length, as a body comes in chunks.
     parts = (b"x" * 1024 for _ in range(128))
     assert status(running, "PUT", "/api/v1/helpers/active", data=parts) >= 400
+
+
+def test_fedns_own_tools_find_nothing_closed(
+    running: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {
+        "id": "x",
+        "client_list": ["x"],
+        "attribute": {},
+        "path": str(tmp_path / "file"),
+        "session_id": "x",
+        "helper": "numpyhelper",
+        "name": "x",
+    }
+    answers: dict[str, str] = {}
+    for name, method in inspect.getmembers(running.api, inspect.ismethod):
+        # Those that start something are what all the other tests do.
+        if name.startswith(("_", "start_", "set_", "continue_")):
+            continue
+        needed = [
+            parameter.name
+            for parameter in inspect.signature(method).parameters.values()
+            if parameter.default is parameter.empty
+        ]
+        try:
+            answers[name] = str(method(*(given[parameter] for parameter in needed)))
+        except requests.HTTPError as error:
+            answers[name] = error.response.text
+        except requests.JSONDecodeError as error:
+            answers[name] = error.doc
+    # As after `fedn studio login`, without which it does not work.
+    (tmp_path / ".fedn").mkdir()
+    url = f"http://{running.api.host}:{running.api.port}"
+    context = {"Active project url": url, "Active project tokens": {"access": "none"}}
+    (tmp_path / ".fedn" / "context.yaml").write_text(json.dumps(context), "utf-8")
+    monkeypatch.setattr("fedn.cli.shared.HOME_DIR", str(tmp_path))
+    for what in "client combiner model package round session status validation".split():
+        result = CliRunner().invoke(fedn_command, [what, "list"])
+        assert result.exception is None, (what, result.output)
+        answers[f"fedn {what} list"] = result.output
+    assert len(answers) > 45
+    assert {name for name, answer in answers.items() if "closed" in answer} == set()
 
 
 def test_the_guide_has_each_call_and_each_route() -> None:

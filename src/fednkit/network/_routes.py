@@ -39,6 +39,7 @@ def _rows() -> dict[tuple[str, str], Route]:
         ("GET", "/api/v1/clients/<string:id>/attributes"): Route(INITIATOR),
         ("DELETE", "/api/v1/clients/<string:id>"): Route(INITIATOR),
         ("POST", "/api/v1/combiners/clients/count"): Route(INITIATOR),
+        ("POST", "/api/v1/attributes/"): Route(INITIATOR),
         ("POST", "/api/v1/attributes/current"): Route(INITIATOR),
         ("GET", "/api/v1/helpers/active"): Route(INITIATOR),
         ("PUT", "/api/v1/helpers/active"): Route(INITIATOR),

@@ -183,7 +183,9 @@ class Sites:
             with self._lock:
                 known = self._sites.get(str(metadata.get("client", "")))
             if known is None:
-                raise RefusedCall("register first: POST /api/v1/clients/add")
+                # After a restart of the server FEDn's clients try until their stream is there again.
+                unavailable = grpc.StatusCode.UNAVAILABLE
+                raise RefusedCall("unknown client: register, or open a task stream", unavailable)
             site, connection = known, peer
         with self._lock:
             if self._belongs_to_another(site, connection):

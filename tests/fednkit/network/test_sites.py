@@ -83,7 +83,7 @@ def test_there_are_only_so_many_sites(sites: Sites) -> None:
 
 def test_who_has_not_registered_calls_nothing(sites: Sites) -> None:
     for metadata in ({}, {"client": "one"}):
-        with pytest.raises(RefusedCall, match="register first"):
+        with pytest.raises(RefusedCall, match="unknown client"):
             sites.caller(metadata, "ipv4:1")
 
 
