@@ -183,7 +183,7 @@ class Sites:
             with self._lock:
                 known = self._sites.get(str(metadata.get("client", "")))
             if known is None:
-                # After a restart of the server FEDn's clients try until their stream is there again.
+                # After a restart of the server, FEDn's clients try until their stream is back.
                 unavailable = grpc.StatusCode.UNAVAILABLE
                 raise RefusedCall("unknown client: register, or open a task stream", unavailable)
             site, connection = known, peer
