@@ -23,7 +23,7 @@ from fednsite.files import write_atomically
 from ..project.config import current
 from ..project.errors import ProjectError
 from ..project.paths import shown
-from . import leaks, signing
+from . import leaks, signing, tables
 
 if TYPE_CHECKING:
     # Python 3.10 has it in another module.
@@ -201,7 +201,8 @@ def why_not(path: Path, max_size: float) -> str | None:
         return f"is larger than {max_size:g} MB"
     if any(fnmatch.fnmatch(path.name.lower(), pattern) for pattern in SECRET_NAMES):
         return "looks like a secret by its name"
-    if found := leaks.find(path.read_bytes()):
+    content = path.read_bytes()
+    if found := leaks.find(content) or tables.find(content, is_code=path.suffix == ".py"):
         return f"holds what looks like {found}"
     return None
 

@@ -53,6 +53,17 @@ ASSIGNMENT = re.compile(
     rb"[\w-]{0,20}['\"]?\s{0,4}(?::=|=>|[:=])\s{0,4}"
     rb"(?:'([^'\n]{12,200})'|\"([^\"\n]{12,200})\"|([0-9A-Za-z+/=_~-]{16,200})\s*(?:#.*)?(?:\n|\r|$))"
 )
+# A literal for what is called a password is one, however it looks; unless it only stands for one.
+# Of 18,123 sources, documents and JSON files of installed packages, seven have such a literal: all
+# are made-up passwords in examples, and a code in a list of error codes.
+PASSWORD = re.compile(
+    rb"(?i)(?:^|[\s,({;.'\"_])(?:pass(?:word|wd|phrase)|pwd)['\"]?\s{0,4}(?::=|=>|[:=])\s{0,4}"
+    rb"(?:'([^'\"\n]{4,60})'|\"([^'\"\n]{4,60})\")"
+)
+STANDS_FOR_ONE = re.compile(
+    rb"[\s<>${}()%\[\]\\/]|^[A-Z][A-Z0-9_]*$|(?i:pass|pwd|secret|token|example|change|default|optional"
+    rb"|string|your|xxx|\*\*|none|null|test|user)"
+)
 # Bits a character. Words and names of variables have less, or no digits; random text of 16
 # characters has 3.5 and more, and random hexadecimal digits nearly 4.
 MIN_BITS_A_CHARACTER = 3.2
@@ -66,6 +77,9 @@ def find(content: bytes) -> str | None:
     for match in ASSIGNMENT.finditer(content):
         if looks_random(next(group for group in match.groups() if group)):
             return "a password or a token"
+    for match in PASSWORD.finditer(content):
+        if not STANDS_FOR_ONE.search(match[1] or match[2]):
+            return "a password"
     return None
 
 

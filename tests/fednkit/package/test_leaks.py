@@ -128,3 +128,34 @@ def test_a_long_line_takes_no_time_to_speak_of() -> None:
     # An expression that went back over what it has read would not end.
     for text in ("password" * 20_000, "token = " + "a1" * 100_000, "a://" + "b" * 200_000):
         assert leaks.find(text.encode()) in (None, "a password or a token")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'connect(user="reader", NAME="hunter2")',
+        "db_NAME = 'letmein'",
+        '{"NAME": "Correct-Horse"}',
+        "settings.NAME: '1234'",
+    ],
+)
+def test_a_literal_for_a_password_is_one(line: str) -> None:
+    # Not as it is written here, or this file would have them.
+    for name in ("PASSWORD", "password", "passwd", "pwd", "Passphrase"):
+        text = line.replace("NAME", name)
+        assert leaks.find(f"# first\n{text}\n".encode()) == "a password"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'password = os.environ["DB_PASSWORD"]',
+        'password = "DB_PASSWORD"',
+        "password: str = ''",
+        'password="<your password>"',
+        'password = f"{prefix}-{name}"',
+        'parser.add_argument("--password", help="of the database")',
+    ],
+)
+def test_what_stands_for_a_password_is_none(line: str) -> None:
+    assert leaks.find(f"{line}\n".encode()) is None
