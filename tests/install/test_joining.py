@@ -144,7 +144,14 @@ def test_from_upload_to_a_model_that_is_better_than_the_seed(
     again = project.fednkit("session", "watch", "--api-url", uploaded, session[1])
     assert again.splitlines()[:5] == printed.splitlines()[2:7]
     out = tmp_path / "downloaded.npz"
-    project.fednkit("session", "download", "--api-url", uploaded, "--out", str(out))
+    command = "session", "download", "--api-url", uploaded, "--out", str(out)
+    project.fednkit(*command)
+    result = project.attempt(*command)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"error: {out} exists; name another file with --out, or overwrite it with --force\n"
+    )
+    project.fednkit(*command, "--force")
     assert project.same_arrays(out, run / "model.npz")
 
 

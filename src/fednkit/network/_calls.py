@@ -13,7 +13,7 @@ import fedn.network.grpc.fedn_pb2 as fedn
 import grpc
 from fedn.network.combiner import interfaces
 
-from ._sites import PREDICTION, VALIDATION, RefusedCall, Site, Sites
+from ._sites import PREDICTION, VALIDATION, RefusedCall, Site, Sites, UnknownCaller
 
 __all__ = ["FOR_CONTROLLER", "FOR_SITES", "CallGuard", "let_controller_call"]
 
@@ -144,6 +144,8 @@ class CallGuard(grpc.ServerInterceptor):
         """Hand FEDn a site's message under its true sender; drop one that is out of place."""
         try:
             site, _ = self._sites.caller(dict(context.invocation_metadata()), context.peer())
+        except UnknownCaller:
+            return fedn.Response()
         except RefusedCall as refused:
             if method in IGNORED_FROM_OTHERS and refused.code is grpc.StatusCode.UNAVAILABLE:
                 return fedn.Response()

@@ -18,7 +18,7 @@ import fedn.network.grpc.fedn_pb2 as fedn
 from fedn.network.combiner.modelservice import ModelService, model_as_bytesIO
 from fedn.network.storage.models.tempmodelstorage import TempModelStorage
 
-from ._sites import TRAINING, RefusedCall, Site, Sites
+from ._sites import TRAINING, RefusedCall, Site, Sites, UnknownCaller
 
 __all__ = ["ModelFiles", "SiteModels"]
 
@@ -120,7 +120,8 @@ class SiteModels(ModelService):
         """
         if context is self:
             return super().Upload(request_iterator, context)
-        site = self._caller(context)
+        if (site := self._caller(context)) is None:
+            return fedn.ModelResponse(status=fedn.ModelStatus.FAILED, message="unknown client")
         with self._lock:
             running = self._open.setdefault(site.client_id, [])
             running.append(context)
@@ -141,18 +142,26 @@ class SiteModels(ModelService):
 
     def Download(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
         """Hand out a global model that the site was asked to work on, and nothing else."""
-        if context is not self:
-            site, files = self._caller(context), self.temp_model_storage
-            if request.id not in files.published or not self._sites.was_given(site, request.id):
-                self._sites.report(site, "asked for a model that it was not given")
-                yield fedn.ModelResponse(id=request.id, status=fedn.ModelStatus.FAILED)
-                return
+        if context is not self and not self._may_have(self._caller(context), request.id):
+            yield fedn.ModelResponse(id=request.id, status=fedn.ModelStatus.FAILED)
+            return
         yield from super().Download(request, context)
 
-    def _caller(self, context: Any) -> Site:
-        """Return the site that calls; end the call of anybody else."""
+    def _may_have(self, site: Site | None, model_id: str) -> bool:
+        if site is None:
+            return False
+        files = self.temp_model_storage
+        given = model_id in files.published and self._sites.was_given(site, model_id)
+        if not given:
+            self._sites.report(site, "asked for a model that it was not given")
+        return given
+
+    def _caller(self, context: Any) -> Site | None:
+        """Return the site that calls, None if it is not known yet; end the call of anybody else."""
         try:
             return self._sites.caller(dict(context.invocation_metadata()), context.peer())[0]
+        except UnknownCaller:
+            return None
         except RefusedCall as refused:
             context.abort(refused.code, str(refused))
             raise

@@ -23,6 +23,7 @@ __all__ = [
     "RefusedCall",
     "Site",
     "Sites",
+    "UnknownCaller",
     "token_claims",
 ]
 
@@ -61,6 +62,15 @@ class RefusedCall(Exception):  # noqa: N818, an answer and no defect
     ) -> None:
         super().__init__(message)
         self.code = code
+
+
+class UnknownCaller(RefusedCall):
+    """A client that this server does not know, as after a restart of the server.
+
+    FEDn's client opens a new task stream, by which it becomes known, once the step that it is in
+    has ended; an error would repeat that step's calls for ever. So its calls are answered, and what
+    they bring is dropped.
+    """
 
 
 @dataclass
@@ -174,6 +184,7 @@ class Sites:
 
         Raises:
             RefusedCall: It is no site of this network, or another connection has its id.
+            UnknownCaller: It may be one, and has not registered.
         """
         if self._claims:
             site = self._by_claims(metadata)
@@ -183,9 +194,7 @@ class Sites:
             with self._lock:
                 known = self._sites.get(str(metadata.get("client", "")))
             if known is None:
-                # After a restart of the server, FEDn's clients try until their stream is back.
-                unavailable = grpc.StatusCode.UNAVAILABLE
-                raise RefusedCall("unknown client: register, or open a task stream", unavailable)
+                raise UnknownCaller("unknown client")
             site, connection = known, peer
         with self._lock:
             if self._belongs_to_another(site, connection):

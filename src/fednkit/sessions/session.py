@@ -59,6 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             action.add_argument(
                 "--out", type=Path, default=Path("model.npz"), help="(default model.npz)"
             )
+            action.add_argument("--force", action="store_true", help="overwrite the file of --out")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -68,6 +69,11 @@ def run(options: argparse.Namespace) -> None:
         check_round_options(options)
         if options.sites < 1:
             raise ProjectError(f"--sites: expected 1 or more, found {options.sites}")
+    if options.action == "download" and options.out.exists() and not options.force:
+        raise ProjectError(
+            f"{shown(options.out.absolute())} exists; name another file with --out, or overwrite it "
+            "with --force"
+        )
     with connection.connected(options.api_url, token) as api:
         if options.action == "start":
             start(api, options)

@@ -90,10 +90,10 @@ def test_an_example_a_list_and_prose_are_no_tables() -> None:
 
 
 def test_code_may_have_a_table_of_constants() -> None:
-    code = "\n".join(["TABLE = [", *(f"    {a}, {c}," for a, _, c in ROWS), "]"]).encode()
+    code = "\n".join(["TABLE = [", *(f"    {a}, {c}, {c}," for a, _, c in ROWS), "]"]).encode()
     assert tables.find(code) is not None
     assert tables.find(code, is_code=True) is None
-    assert tables.find(with_delimiter(",") * 10, is_code=True) is not None
+    assert tables.find((with_delimiter(",") + b"\n") * 10, is_code=True) is not None
 
 
 def test_nothing_that_the_library_ships_looks_like_data() -> None:
