@@ -71,8 +71,8 @@ def run(options: argparse.Namespace) -> None:
             raise ProjectError(f"--sites: expected 1 or more, found {options.sites}")
     if options.action == "download" and options.out.exists() and not options.force:
         raise ProjectError(
-            f"{shown(options.out.absolute())} exists; name another file with --out, or overwrite it "
-            "with --force"
+            f"{shown(options.out.absolute())} exists; name another file with --out, or overwrite "
+            "it with --force"
         )
     with connection.connected(options.api_url, token) as api:
         if options.action == "start":
