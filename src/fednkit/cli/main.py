@@ -23,6 +23,7 @@ COMMANDS = {
     "licenses": ("package.licenses", "list the licenses of everything that the sites install"),
     "simulate": ("simulation.simulate", "try many clients and rounds in this machine's processes"),
     "report": ("runs.report", "show runs as a page: is federation worth it?"),
+    "runs": ("runs.manage", "list, compare and remove runs"),
     "network": ("network.local", "train over a real FEDn network on this machine"),
     "serve": ("network.serve", "run FEDn's controller and combiner for trials between machines"),
     "upload": ("controller.upload", "hand package and seed model to a controller elsewhere"),
