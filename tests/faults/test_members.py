@@ -55,8 +55,9 @@ def test_two_sites_with_one_invitation(lab: Lab) -> None:
     session = lab.session("--rounds", "4", "--round-timeout", "10", sites=2)
     code, printed = session.end()
     assert code == 0, printed
-    # They take turns: to FEDn they are one site.
+    # The second one waits, and is told so in the first one's name.
     assert "sites online: bank-1, bank-2\n" in printed
+    assert "bank-2: another connection used its id" in printed
     assert lab.updates() == [2, 2, 2, 2], printed
     assert twin.leave() == 0
     shutil.rmtree(twin.folder)

@@ -13,7 +13,8 @@ from hostile_sites import Network, Site, model, network
 
 from fednkit.network._calls import FOR_CONTROLLER, FOR_SITES
 from fednkit.network._models import SiteModels
-from fednkit.network._sites import TRAINING, Sites
+from fednkit.network._site import TRAINING
+from fednkit.network._sites import Sites
 from fednkit.network._updates import RoundUpdates
 
 pytestmark = pytest.mark.xdist_group("hostile")

@@ -145,7 +145,7 @@ def test_it_listens_on_loopback_only(project: Installed) -> None:
         "        if c.status == 'LISTEN': print(c.laddr.ip)\n"
     )
     # The entry points come and go meanwhile, and the workers listen to no network.
-    kinds = ("bin/fednkit network", "fednkit.network.server", "_fedn_client.py client start")
+    kinds = ("bin/fednkit network", "fednkit.network.server", "fedn_client.py client start")
     lasting = [
         pid for pid, args in project.processes().items() if any(kind in args for kind in kinds)
     ]

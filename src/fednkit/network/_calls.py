@@ -13,7 +13,8 @@ import fedn.network.grpc.fedn_pb2 as fedn
 import grpc
 from fedn.network.combiner import interfaces
 
-from ._sites import PREDICTION, VALIDATION, RefusedCall, Site, Sites, UnknownCaller
+from ._site import PREDICTION, VALIDATION, Site
+from ._sites import RefusedCall, Sites, UnknownCaller
 
 __all__ = ["FOR_CONTROLLER", "FOR_SITES", "CallGuard", "let_controller_call"]
 
@@ -152,11 +153,11 @@ class CallGuard(grpc.ServerInterceptor):
             context.abort(refused.code, str(refused))
         rule, name = FOR_SITES[method], method.rpartition("/")[2]
         if request.ByteSize() > rule.max_bytes:
-            self._sites.report(site, f"{name}: expected up to {rule.max_bytes} bytes, found more")
-        elif rule.task is not None and not self._sites.answer(site, rule.task, request.model_id):
-            self._sites.report(site, f"{name}: nobody asked for it, or it was answered already")
-        elif rule.stored and not self._sites.may_store(site, request.ByteSize()):
-            self._sites.report(site, f"{name}: too many messages, dropped")
+            site.report(f"{name}: expected up to {rule.max_bytes} bytes, found more")
+        elif rule.task is not None and not site.answer(rule.task, request.model_id):
+            site.report(f"{name}: nobody asked for it, or it was answered already")
+        elif rule.stored and not site.may_store(request.ByteSize()):
+            site.report(f"{name}: too many messages, dropped")
         else:
             _sign(request, site)
             return handler.unary_unary(request, context)

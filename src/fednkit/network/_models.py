@@ -18,7 +18,8 @@ import fedn.network.grpc.fedn_pb2 as fedn
 from fedn.network.combiner.modelservice import ModelService, model_as_bytesIO
 from fedn.network.storage.models.tempmodelstorage import TempModelStorage
 
-from ._sites import TRAINING, RefusedCall, Site, Sites, UnknownCaller
+from ._site import TRAINING, Site
+from ._sites import RefusedCall, Sites, UnknownCaller
 
 __all__ = ["ModelFiles", "SiteModels"]
 
@@ -133,7 +134,7 @@ class SiteModels(ModelService):
                 model_id = self._receive(request_iterator, part, site)
                 self._keep(model_id, part, site)
         except ValueError as error:
-            self._sites.report(site, f"upload refused: {error}")
+            site.report(f"upload refused: {error}")
             return fedn.ModelResponse(status=fedn.ModelStatus.FAILED, message=str(error))
         finally:
             with self._lock:
@@ -151,9 +152,9 @@ class SiteModels(ModelService):
         if site is None:
             return False
         files = self.temp_model_storage
-        given = model_id in files.published and self._sites.was_given(site, model_id)
+        given = model_id in files.published and site.was_given(model_id)
         if not given:
-            self._sites.report(site, "asked for a model that it was not given")
+            site.report("asked for a model that it was not given")
         return given
 
     def _caller(self, context: Any) -> Site | None:
@@ -186,7 +187,7 @@ class SiteModels(ModelService):
     def _check_new(self, model_id: str, site: Site) -> None:
         if not _is_uuid(model_id):
             raise ValueError("expected a UUID as the model's id")
-        if not self._sites.is_asked(site, TRAINING, self._round):
+        if not site.is_asked(TRAINING, self._round):
             raise ValueError("no update is asked for")
         if site.client_id in self._sent:
             raise ValueError("expected one upload in a round, found another")

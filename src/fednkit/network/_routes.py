@@ -100,6 +100,7 @@ def guard_routes(
         claims: As of `Sites`; None where the network has no tokens.
     """
     import flask
+    from fedn.network.controller.control import Control
 
     def check() -> Any:
         request = flask.request
@@ -134,6 +135,18 @@ def guard_routes(
         if not isinstance(asked, dict):
             raise RefusedCall("expected a JSON object with client_id and name")
         headers = {"authorization": request.headers.get("Authorization", "")}
-        sites.register(asked.get("client_id"), asked.get("name"), headers)
+        flask.g.site = sites.register(asked.get("client_id"), asked.get("name"), headers)
+
+    def keep_online(response: Any) -> Any:
+        # FEDn notes of every client that registers that it is not online yet; also where another
+        # one with its id is.
+        site = flask.g.get("site")
+        if site and sites.is_alive(site):
+            store = Control.instance().db.client_store
+            client = store.get(site.client_id)
+            client.status = "online"
+            store.update(client)
+        return response
 
     app.before_request(check)
+    app.after_request(keep_online)

@@ -8,20 +8,17 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-import fedn.network.grpc.fedn_pb2 as fedn
 import grpc
+
+from ..controller.tokens import checked_claims
+from ._site import Site
 
 __all__ = [
     "MAX_SITES",
-    "PREDICTION",
     "SILENT_SECONDS",
-    "TRAINING",
-    "VALIDATION",
     "RefusedCall",
-    "Site",
     "Sites",
     "UnknownCaller",
     "token_claims",
@@ -31,26 +28,8 @@ __all__ = [
 # client sends a heartbeat every 2 s.
 SILENT_SECONDS = 10
 MAX_SITES = 1000
-# Kinds of tasks.
-TRAINING, VALIDATION, PREDICTION = (
-    int(kind)
-    for kind in (
-        fedn.StatusType.MODEL_UPDATE,
-        fedn.StatusType.MODEL_VALIDATION,
-        fedn.StatusType.MODEL_PREDICTION,
-    )
-)
 # FEDn's combiner answers with 350 threads, and a task stream keeps one of them.
 MAX_STREAMS = 300
-# Of a site's statuses, metrics, attributes and telemetry, which FEDn stores: at once, and a second.
-MAX_STORED_BYTES = 1 << 24
-STORED_BYTES_PER_SECOND = 1 << 16
-# What storing a message costs besides its content.
-MESSAGE_BYTES = 1 << 10
-# Models that a site was asked to work on, and may still download or report on.
-MAX_OPEN_TASKS = 8
-# Different reports on one site in a round.
-MAX_REPORTS = 5
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -73,49 +52,17 @@ class UnknownCaller(RefusedCall):
     """
 
 
-@dataclass
-class Site:
-    """What the server knows of one site.
-
-    Attributes:
-        client_id: FEDn's id of it, which the initiator, its token or its registration gave it.
-        name: What it is called in the federation; the server never takes it from a message.
-        connection: The connection of its task stream; empty when it has none.
-        tasks: By kind of task: the models it was asked to work on, and whether it has yet to
-            answer. The oldest are forgotten.
-    """
-
-    client_id: str
-    name: str
-    connection: str = ""
-    stream: Any = None
-    last_seen: float = float("-inf")
-    tasks: dict[int, dict[str, bool]] = field(default_factory=dict)
-    reports: dict[str, None] = field(default_factory=dict)
-    allowance: float = MAX_STORED_BYTES
-    counted_at: float = 0.0
-
-
 def token_claims(secret: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
     """Return what reads the claims of the token in a call's metadata, or in lower-case headers.
 
     It raises `RefusedCall` for a token that is missing, expired, or signed with another secret.
     """
-    import jwt
 
     def claims(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-        token = str(metadata.get("authorization", "")).partition(" ")[2]
-        # In FEDn's words, which its callers know.
-        words = "Invalid token" if token else "Missing token"
         try:
-            found: Mapping[str, Any] = jwt.decode(token, secret, algorithms=["HS256"])
-        except jwt.ExpiredSignatureError:
-            words = "Token expired"
-        except jwt.InvalidTokenError:
-            pass
-        else:
-            return found
-        raise RefusedCall(words, grpc.StatusCode.UNAUTHENTICATED)
+            return checked_claims(str(metadata.get("authorization", "")), secret)
+        except ValueError as error:
+            raise RefusedCall(str(error), grpc.StatusCode.UNAUTHENTICATED) from None
 
     return claims
 
@@ -164,7 +111,7 @@ class Sites:
             raise RefusedCall(f"{name}: no site of this network")
         with self._lock:
             site = self._add(str(client_id), str(name))
-            if site.name != name and not self._is_alive(site):
+            if site.name != name and not self.is_alive(site):
                 site.name = str(name)
             if site.name != name:
                 raise RefusedCall(f"client_id {client_id}: the site {site.name} is online with it")
@@ -198,7 +145,7 @@ class Sites:
             site, connection = known, peer
         with self._lock:
             if self._belongs_to_another(site, connection):
-                self.report(site, "another connection used its id")
+                site.report("another connection used its id")
                 raise RefusedCall(
                     f"{site.name} is connected already; a second client with its id has to wait "
                     f"until it has been silent for {SILENT_SECONDS} s",
@@ -209,6 +156,10 @@ class Sites:
                 # A client whose line was cut goes on with its step on a new connection.
                 site.connection = connection
         return site, connection
+
+    def is_alive(self, site: Site) -> bool:
+        """Tell whether a site has a task stream, and has lately sent something."""
+        return site.stream is not None and self._clock() - site.last_seen < SILENT_SECONDS
 
     def connect(self, site: Site, connection: str, stream: Any) -> None:
         """Begin a site's task stream, in the place of one that is over. Raises `RefusedCall`."""
@@ -233,63 +184,22 @@ class Sites:
 
     def ask(self, client_id: str, kind: int, model_id: str) -> None:
         """Note that the combiner asks a site for a kind of work on a model."""
-        with self._lock:
-            if site := self._sites.get(client_id):
-                models = site.tasks.setdefault(kind, {})
-                models[model_id] = True
-                while len(models) > MAX_OPEN_TASKS:
-                    del models[next(iter(models))]
-
-    def answer(self, site: Site, kind: int, model_id: str) -> bool:
-        """Tell whether a site may answer such a task; it may once."""
-        with self._lock:
-            if open_task := self.is_asked(site, kind, model_id):
-                site.tasks[kind][model_id] = False
-            return open_task
+        if site := self.by_id(client_id):
+            site.ask(kind, model_id)
 
     def by_id(self, client_id: str) -> Site | None:
         """Return the site with a client id; None if there is none."""
         with self._lock:
             return self._sites.get(client_id)
 
-    def is_asked(self, site: Site, kind: int, model_id: str) -> bool:
-        """Tell whether a site has yet to answer such a task."""
-        with self._lock:
-            return site.tasks.get(kind, {}).get(model_id, False)
-
-    def was_given(self, site: Site, model_id: str) -> bool:
-        """Tell whether a site was asked to work on a model."""
-        with self._lock:
-            return any(model_id in models for models in site.tasks.values())
-
-    def may_store(self, site: Site, size: int) -> bool:
-        """Tell whether a message of so many bytes may be stored for a site, and count it."""
-        with self._lock:
-            now = self._clock()
-            earned = (now - site.counted_at) * STORED_BYTES_PER_SECOND
-            site.allowance = min(site.allowance + earned, MAX_STORED_BYTES)
-            site.counted_at = now
-            if site.allowance < size + MESSAGE_BYTES:
-                return False
-            site.allowance -= size + MESSAGE_BYTES
-            return True
-
-    def report(self, site: Site, what: str) -> None:
-        """Note what a site did that it may not, for the log and for the round's record."""
-        with self._lock:
-            if what in site.reports or len(site.reports) >= MAX_REPORTS:
-                return
-            site.reports[what] = None
-        print(f"{site.name}: {what}", flush=True)
-
     def take_reports(self) -> dict[str, list[str]]:
         """Return what was reported since the last time, by the sites' names."""
-        found: dict[str, list[str]] = {}
         with self._lock:
-            for site in self._sites.values():
-                if site.reports:
-                    found.setdefault(site.name, []).extend(site.reports)
-                    site.reports = {}
+            sites = [*self._sites.values()]
+        found: dict[str, list[str]] = {}
+        for site in sites:
+            if reports := site.take_reports():
+                found.setdefault(site.name, []).extend(reports)
         return found
 
     def _by_claims(self, metadata: Mapping[str, Any]) -> Site:
@@ -304,18 +214,15 @@ class Sites:
         with self._lock:
             site = self._add(client_id, name)
             if claimed != client_id:
-                self.report(site, "called under another client_id than its token's")
+                site.report("called under another client_id than its token's")
                 raise RefusedCall(f"expected client_id {client_id}, found {str(claimed)[:80]!r}")
             return site
 
     def _add(self, client_id: str, name: str) -> Site:
         if client_id not in self._sites and len(self._sites) >= MAX_SITES:
             raise RefusedCall(f"expected at most {MAX_SITES} sites")
-        return self._sites.setdefault(client_id, Site(client_id, name))
+        return self._sites.setdefault(client_id, Site(client_id, name, clock=self._clock))
 
     def _belongs_to_another(self, site: Site, connection: str) -> bool:
         # Without a number of the proxy's, only a second task stream is found out.
-        return bool(connection) and site.connection not in ("", connection) and self._is_alive(site)
-
-    def _is_alive(self, site: Site) -> bool:
-        return site.stream is not None and self._clock() - site.last_seen < SILENT_SECONDS
+        return bool(connection) and site.connection not in ("", connection) and self.is_alive(site)

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..project.paths import by_number
 from ._models import SiteModels
-from ._sites import TRAINING, Sites
+from ._site import TRAINING
+from ._sites import Sites
 
 __all__ = ["RoundUpdates"]
 
@@ -62,11 +63,11 @@ class RoundUpdates:
             if (
                 update.model_id == self._model_id
                 and _round_id(update) in (self._round_id, None)
-                and self._sites.answer(site, TRAINING, update.model_id)
+                and site.answer(TRAINING, update.model_id)
             ):
                 self._updates.put(update)
                 return
-        self._sites.report(site, "an update was dropped: another round's, or one too many")
+        site.report("an update was dropped: another round's, or one too many")
 
     def _wait_and_sort(self, *arguments: Any, **options: Any) -> None:
         """Wait for the round's updates, and put them in the order of the sites' numbers.

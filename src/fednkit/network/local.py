@@ -22,6 +22,7 @@ from ..controller.upload import send
 from ..data import seed
 from ..data.sites import make_sample
 from ..package import archive
+from ..project import fedn_client
 from ..project.config import current
 from ..project.console import console, say
 from ..project.errors import ProjectError
@@ -36,7 +37,6 @@ from ..sessions.resume import note, save
 from ..sessions.round_options import add_round_options, check_round_options
 from ..sessions.rounds import Round
 from ..sessions.session import begin, finish, finish_privacy
-from . import _fedn_client
 from .server import LOOPBACK, Setup
 
 __all__ = [
@@ -202,7 +202,7 @@ def start_clients(
     programs = Path(sys.executable).parent
     clients = {}
     for site in sites:
-        command = [sys.executable, str(Path(_fedn_client.__file__))]
+        command = [sys.executable, str(Path(fedn_client.__file__))]
         command += ["client", "start", "--name", site.name, "--client-id", ids[site.name]]
         command += ["--api-url", f"http://{LOOPBACK}", "--api-port", str(api.port)]
         environment = ONE_THREAD | {

@@ -3,4 +3,4 @@
 `config`, `errors` and `paths` run on the standard library of Python 3.10 alone.
 """
 
-__all__ = ["config", "console", "errors", "paths", "processes"]
+__all__ = ["config", "console", "errors", "fedn_client", "paths", "processes"]

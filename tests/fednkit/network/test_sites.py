@@ -8,17 +8,8 @@ import jwt
 import pytest
 
 from fednkit.controller.tokens import make_token, site_claims
-from fednkit.network._sites import (
-    MAX_OPEN_TASKS,
-    MAX_SITES,
-    MAX_STORED_BYTES,
-    SILENT_SECONDS,
-    TRAINING,
-    VALIDATION,
-    RefusedCall,
-    Sites,
-    token_claims,
-)
+from fednkit.network._site import MAX_OPEN_TASKS, MAX_STORED_BYTES, TRAINING, VALIDATION
+from fednkit.network._sites import MAX_SITES, SILENT_SECONDS, RefusedCall, Sites, token_claims
 
 SECRET = "a secret of this test, long enough"  # noqa: S105
 
@@ -137,36 +128,36 @@ def test_a_task_is_answered_once_and_by_the_site_that_was_asked(sites: Sites) ->
     one, other = (sites.register(name, name, {}) for name in ("one", "other"))
     sites.ask("one", TRAINING, "model")
     sites.ask("nobody", TRAINING, "model")
-    assert (sites.was_given(one, "model"), sites.was_given(other, "model")) == (True, False)
-    assert not sites.answer(one, VALIDATION, "model")
-    assert not sites.answer(other, TRAINING, "model")
-    assert [sites.answer(one, TRAINING, "model") for _ in range(3)] == [True, False, False]
+    assert (one.was_given("model"), other.was_given("model")) == (True, False)
+    assert not one.answer(VALIDATION, "model")
+    assert not other.answer(TRAINING, "model")
+    assert [one.answer(TRAINING, "model") for _ in range(3)] == [True, False, False]
     sites.ask("one", TRAINING, "model")
-    assert sites.answer(one, TRAINING, "model")
+    assert one.answer(TRAINING, "model")
 
 
 def test_only_the_newest_tasks_are_kept(sites: Sites) -> None:
     site = sites.register("one", "site-1", {})
     for number in range(MAX_OPEN_TASKS + 1):
         sites.ask("one", TRAINING, f"model-{number}")
-    assert not sites.was_given(site, "model-0")
-    assert sites.was_given(site, "model-1")
+    assert not site.was_given("model-0")
+    assert site.was_given("model-1")
 
 
 def test_what_a_site_stores_is_bounded(sites: Sites, clock: Clock) -> None:
     site = sites.register("one", "site-1", {})
-    sizes = [size for size in [1 << 20] * 100 if sites.may_store(site, size)]
+    sizes = [size for size in [1 << 20] * 100 if site.may_store(size)]
     assert len(sizes) == MAX_STORED_BYTES // (1 << 20) - 1
-    assert sites.may_store(sites.register("other", "site-2", {}), 1 << 20)
+    assert sites.register("other", "site-2", {}).may_store(1 << 20)
     clock.now += 60
-    assert sites.may_store(site, 1 << 20)
+    assert site.may_store(1 << 20)
 
 
 def test_reports_are_told_once_and_are_few(sites: Sites) -> None:
     site = sites.register("one", "site-1", {})
     for number in range(100):
-        sites.report(site, "the same")
-        sites.report(site, f"number {number}")
+        site.report("the same")
+        site.report(f"number {number}")
     assert len(sites.take_reports()["site-1"]) == 5
     assert sites.take_reports() == {}
 

@@ -7,6 +7,7 @@ import pytest
 from library import write_project
 
 from fednkit.cli.main import main
+from fednkit.project.console import console
 from fednkit.runs.manage import summary
 
 
@@ -15,7 +16,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the runs of a project, which is the working folder."""
     root = write_project(tmp_path / "project")
     monkeypatch.chdir(root)
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(console, "_width", 160)
     return root / "runs"
 
 

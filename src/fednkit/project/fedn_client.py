@@ -1,6 +1,6 @@
 """FEDn's command line, in a process that ends with the one that started it.
 
-    python _fedn_client.py client start --name site-1 ...
+    python fedn_client.py client start --name site-1 ...
 
 FEDn's client tries for ever to reach a server that is gone. So where its parent is killed, which
 leaves no time for a farewell, it would stay; and with it the package's worker and whatever step
@@ -13,6 +13,8 @@ import signal
 import sys
 import threading
 from pathlib import Path
+
+__all__ = ["main"]
 
 
 def main() -> None:

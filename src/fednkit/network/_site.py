@@ -1,0 +1,104 @@
+"""One site: what it was asked for, and what it may still send."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import fedn.network.grpc.fedn_pb2 as fedn
+
+__all__ = ["PREDICTION", "TRAINING", "VALIDATION", "Site"]
+
+# Kinds of tasks.
+TRAINING = int(fedn.StatusType.MODEL_UPDATE)
+VALIDATION = int(fedn.StatusType.MODEL_VALIDATION)
+PREDICTION = int(fedn.StatusType.MODEL_PREDICTION)
+# Of a site's statuses, metrics, attributes and telemetry, which FEDn stores: at once, and a second.
+MAX_STORED_BYTES = 1 << 24
+STORED_BYTES_PER_SECOND = 1 << 16
+# What storing a message costs besides its content.
+MESSAGE_BYTES = 1 << 10
+# Models that a site was asked to work on, and may still download or report on.
+MAX_OPEN_TASKS = 8
+# Different reports on one site in a round.
+MAX_REPORTS = 5
+
+
+@dataclass
+class Site:
+    """What the server knows of one site.
+
+    Attributes:
+        client_id: FEDn's id of it, which the initiator, its token or its registration gave it.
+        name: What it is called in the federation; the server never takes it from a message.
+        connection: The connection of its task stream; empty when it has none.
+        tasks: By kind of task: the models it was asked to work on, and whether it has yet to
+            answer. The oldest are forgotten.
+    """
+
+    client_id: str
+    name: str
+    connection: str = ""
+    stream: Any = None
+    last_seen: float = float("-inf")
+    tasks: dict[int, dict[str, bool]] = field(default_factory=dict)
+    reports: dict[str, None] = field(default_factory=dict)
+    allowance: float = MAX_STORED_BYTES
+    counted_at: float = 0.0
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def ask(self, kind: int, model_id: str) -> None:
+        """Note that the combiner asks for a kind of work on a model."""
+        with self._lock:
+            models = self.tasks.setdefault(kind, {})
+            models[model_id] = True
+            while len(models) > MAX_OPEN_TASKS:
+                del models[next(iter(models))]
+
+    def is_asked(self, kind: int, model_id: str) -> bool:
+        """Tell whether it has yet to answer such a task."""
+        with self._lock:
+            return self.tasks.get(kind, {}).get(model_id, False)
+
+    def answer(self, kind: int, model_id: str) -> bool:
+        """Tell whether it may answer such a task; it may once."""
+        with self._lock:
+            models = self.tasks.get(kind, {})
+            if is_open := models.get(model_id, False):
+                models[model_id] = False
+            return is_open
+
+    def was_given(self, model_id: str) -> bool:
+        """Tell whether it was asked to work on a model."""
+        with self._lock:
+            return any(model_id in models for models in self.tasks.values())
+
+    def may_store(self, size: int) -> bool:
+        """Tell whether a message of so many bytes may be stored for it, and count it."""
+        with self._lock:
+            now = self.clock()
+            earned = (now - self.counted_at) * STORED_BYTES_PER_SECOND
+            self.allowance = min(self.allowance + earned, MAX_STORED_BYTES)
+            self.counted_at = now
+            if self.allowance < size + MESSAGE_BYTES:
+                return False
+            self.allowance -= size + MESSAGE_BYTES
+            return True
+
+    def report(self, what: str) -> None:
+        """Note what it did that it may not, for the log and for the round's record."""
+        with self._lock:
+            if what in self.reports or len(self.reports) >= MAX_REPORTS:
+                return
+            self.reports[what] = None
+        print(f"{self.name}: {what}", flush=True)
+
+    def take_reports(self) -> list[str]:
+        """Return what was reported since the last time."""
+        with self._lock:
+            found, self.reports = [*self.reports], {}
+            return found
