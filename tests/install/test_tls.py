@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,41 @@ class Secured:
         )
         answered: str = self.python(code, self.address, method, token, agent)
         return answered
+
+
+class Joining:
+    """A site that joins with its invitation."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+
+    def wait_for(self, words: str) -> None:
+        """Read its log until a line has these words."""
+        assert self.process.stdout
+        read = ""
+        for line in self.process.stdout:
+            read += line
+            if words in line:
+                return
+        raise AssertionError(read)
+
+
+@contextmanager
+def joining(secured: Secured, folder: Path) -> Iterator[Joining]:
+    """Run join.py in the folder of an invitation; its client ends with it."""
+    process = subprocess.Popen(
+        [secured.project.python, "join.py"],
+        cwd=folder,
+        env=os.environ | secured.trust,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        yield Joining(process)
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 def make_certificates(folder: Path, address: str) -> None:
@@ -258,6 +294,25 @@ def test_an_invited_site_is_told_in_one_line_why_it_cannot_join(
         (line,) = result.stderr.splitlines()
         assert line.startswith("error: ")
         assert expected in line
+
+
+def test_an_invitation_holds_a_token_for_its_site_and_two_clients_cannot_use_it_at_once(
+    secured: Secured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDN_JWT_SECRET_KEY", SECRET)
+    secured.project.fednkit("invite", "--site", "bank-a", "--api-url", secured.url)
+    first, second = tmp_path / "first", tmp_path / "second"
+    shutil.move(secured.project.folder / "invitations" / "bank-a", first)
+    shutil.copy(secured.project.folder / "data" / "site-1" / "transactions.csv", first / "data")
+    shutil.copytree(first, second)
+    with joining(secured, first) as client:
+        client.wait_for("Listening to task stream")
+        with joining(secured, second) as other:
+            other.wait_for("GRPC (listen_to_task_stream): Server unavailable")
+            # The first one is not disturbed.
+            assert client.process.poll() is None
+            client.process.kill()
+            other.wait_for("Listening to task stream")
 
 
 def test_the_controller_answers_a_role_and_no_other(secured: Secured) -> None:

@@ -25,6 +25,8 @@ __all__ = ["ModelFiles", "SiteModels"]
 
 # An update has the arrays of the global model, in float64 at the most, each with a header.
 MAX_HEADER_BYTES = 4096
+# Ids under which a site may begin an upload in a round: its client's second try keeps the first's.
+MAX_IDS = 16
 # Of one site at once: the second when the line of the first was cut.
 MAX_UPLOADS = 2
 
@@ -80,6 +82,7 @@ class SiteModels(ModelService):
         self._owners: dict[str, str] = {}
         self._old_owners: dict[str, str] = {}
         self._sent: set[str] = set()
+        self._begun: dict[str, set[str]] = {}
         self._open: dict[str, list[Any]] = {}
         self._round = ""
 
@@ -101,7 +104,7 @@ class SiteModels(ModelService):
     def begin_round(self, model_id: str) -> None:
         """Take updates of a global model from now on, from the sites that are asked for one."""
         with self._lock:
-            self._round, self._sent = model_id, set()
+            self._round, self._sent, self._begun = model_id, set(), {}
             # A site whose line was cut may repeat an upload of the round before.
             self._old_owners, self._owners = self._owners, {}
 
@@ -191,6 +194,10 @@ class SiteModels(ModelService):
             raise ValueError("no update is asked for")
         if site.client_id in self._sent:
             raise ValueError("expected one upload in a round, found another")
+        begun = self._begun.setdefault(site.client_id, set())
+        if len(begun | {model_id}) > MAX_IDS:
+            raise ValueError(f"expected at most {MAX_IDS} ids in a round, found more")
+        begun.add(model_id)
         # From its first chunk on it is this site's, and stays so when it is sent once more.
         owner = self._owners.setdefault(model_id, site.client_id)
         taken = model_id in self.temp_model_storage.published or model_id in self._old_owners
