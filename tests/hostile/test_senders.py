@@ -14,6 +14,8 @@ import grpc
 import pytest
 from hostile_sites import Network, Site, connection, model, network, register
 
+from fednkit.network._models import MAX_IDS
+
 pytestmark = pytest.mark.xdist_group("hostile")
 
 OWN, OTHERS = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAVAILABLE
@@ -93,6 +95,35 @@ def test_nobody_sends_anothers_model(running: Network, sites: list[Site]) -> Non
     assert (values, used) == ([2, 2], 2)
     refused = {"site-1": "expected a model that this site uploaded, found none"}
     assert outcome["refused"] == refused
+
+
+def test_the_newest_upload_counts_and_only_until_the_update_does(
+    running: Network, sites: list[Site]
+) -> None:
+    model_id = running.start(sites)
+    # As a client does that was late with the round before.
+    late, newest, after = (str(uuid.uuid4()) for _ in range(3))
+    assert sites[0].upload(model(7, 7), late) == fedn.ModelStatus.OK
+    assert sites[0].upload(model(1, 1), newest) == fedn.ModelStatus.OK
+    sites[0].send(str(uuid.uuid4()), None, update_id=late)
+    sites[0].send(model_id, None, update_id=newest)
+    assert sites[0].upload(model(9, 9), after) == fedn.ModelStatus.FAILED
+    for site in sites[1:]:
+        site.send(model_id, model(1, 1))
+    values, outcome, used = running.outcome()
+    assert (values, list(outcome), used) == ([1, 1], ["reported"], 3)
+    files = {path.name for path in (running.folder / "server" / "models").iterdir()}
+    assert files & {late, newest, after} == set()
+
+
+def test_ids_to_upload_under_are_few(running: Network, sites: list[Site]) -> None:
+    model_id = running.start(sites)
+    sent = [sites[0].upload(b"x", str(uuid.uuid4())) for _ in range(MAX_IDS + 1)]
+    assert sent == [fedn.ModelStatus.OK] * MAX_IDS + [fedn.ModelStatus.FAILED]
+    for site in sites[1:]:
+        site.send(model_id, model(2, 2))
+    sites[0].send(model_id, None)
+    assert running.outcome()[::2] == ([2, 2], 2)
 
 
 def test_a_validation_is_taken_once_and_from_who_was_asked(

@@ -81,7 +81,7 @@ class SiteModels(ModelService):
         # Whose a model is, and which one a site has sent for a task.
         self._owners: dict[str, str] = {}
         self._old_owners: dict[str, str] = {}
-        self._sent: set[str] = set()
+        self._sent: dict[str, str] = {}
         self._begun: dict[str, set[str]] = {}
         self._open: dict[str, list[Any]] = {}
         self._round = ""
@@ -104,7 +104,9 @@ class SiteModels(ModelService):
     def begin_round(self, model_id: str) -> None:
         """Take updates of a global model from now on, from the sites that are asked for one."""
         with self._lock:
-            self._round, self._sent, self._begun = model_id, set(), {}
+            for unused in self._sent.values():
+                self.temp_model_storage.discard(unused)
+            self._round, self._sent, self._begun = model_id, {}, {}
             # A site whose line was cut may repeat an upload of the round before.
             self._old_owners, self._owners = self._owners, {}
 
@@ -192,8 +194,6 @@ class SiteModels(ModelService):
             raise ValueError("expected a UUID as the model's id")
         if not site.is_asked(TRAINING, self._round):
             raise ValueError("no update is asked for")
-        if site.client_id in self._sent:
-            raise ValueError("expected one upload in a round, found another")
         begun = self._begun.setdefault(site.client_id, set())
         if len(begun | {model_id}) > MAX_IDS:
             raise ValueError(f"expected at most {MAX_IDS} ids in a round, found more")
@@ -201,14 +201,20 @@ class SiteModels(ModelService):
         # From its first chunk on it is this site's, and stays so when it is sent once more.
         owner = self._owners.setdefault(model_id, site.client_id)
         taken = model_id in self.temp_model_storage.published or model_id in self._old_owners
-        if owner != site.client_id or taken:
+        if owner != site.client_id or taken or self._sent.get(site.client_id) == model_id:
             raise ValueError("expected a new id, found one that is taken")
 
     def _keep(self, model_id: str, file: Path, site: Site) -> None:
-        """Put a whole upload under its id; of two under one id, the first stays."""
+        """Put a whole upload under its id; of two under one id, the first stays.
+
+        It takes the place of what the site uploaded before its update counted: a client that was
+        late with the round before uploads that model first.
+        """
         with self._lock:
             self._check_new(model_id, site)
-            self._sent.add(site.client_id)
+            if before := self._sent.get(site.client_id):
+                self.temp_model_storage.discard(before)
+            self._sent[site.client_id] = model_id
             self.temp_model_storage.add(model_id, file)
 
 
