@@ -58,7 +58,7 @@ def serve(address: str, ready: Path) -> None:
         mock.patch.object(_calls, "CallGuard", Open),
         mock.patch.object(_guard, "Guard", ask_the_service),
         mock.patch.object(_models, "SiteModels", lambda _: ModelService()),
-        mock.patch.object(_routes, "guard_routes"),
+        mock.patch.object(_routes, "RouteGuard"),
         mock.patch.object(_updates, "RoundUpdates"),
     ):
         server.serve(ready, server.Setup())

@@ -6,11 +6,14 @@ FEDn answers GraphQL and the list of metrics to everybody, also where it asks fo
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import flask
 import grpc
+from fedn.network.controller.control import Control
 
+from ._site import Site
 from ._sites import RefusedCall, Sites
 
-__all__ = ["ROUTES", "Route", "guard_routes"]
+__all__ = ["ROUTES", "Route", "RouteGuard"]
 
 SITE, INITIATOR, ANYONE = "client", "admin", "anyone"
 MAX_JSON_BYTES = 1 << 16
@@ -89,20 +92,27 @@ READ = (
 ROUTES = _rows()
 
 
-def guard_routes(
-    app: Any, sites: Sites, claims: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None
-) -> None:
-    """Put the table before FEDn's routes.
+class RouteGuard:
+    """Puts the table before FEDn's routes.
 
     Args:
         app: FEDn's Flask application.
         sites: Where a site registers before FEDn takes it in.
         claims: As of `Sites`; None where the network has no tokens.
     """
-    import flask
-    from fedn.network.controller.control import Control
 
-    def check() -> Any:
+    def __init__(
+        self,
+        app: Any,
+        sites: Sites,
+        claims: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None,
+    ) -> None:
+        self._sites, self._claims = sites, claims
+        app.before_request(self.check)
+        app.after_request(self.keep_online)
+
+    def check(self) -> Any:
+        """Return a refusal of the request, or None to let it through."""
         request = flask.request
         if request.url_rule is None:
             # No route at all, or one that is spelled otherwise: Flask says so.
@@ -112,17 +122,12 @@ def guard_routes(
             # FEDn's clients and ours are no browsers; a page on the web must not reach loopback.
             if route is None or "Origin" in request.headers:
                 raise RefusedCall("this route is closed")
-            if route.max_bytes is not None and (request.content_length or 0) > route.max_bytes:
-                raise RefusedCall(f"expected up to {route.max_bytes} bytes, found more")
-            if route.max_bytes is not None and request.content_length is None:
-                # A body in chunks says no length; Flask reads on until its own bound.
-                request.max_content_length = route.max_bytes
-            if claims and route.role != ANYONE:
-                headers = {"authorization": request.headers.get("Authorization", "")}
-                if claims(headers).get("role") != route.role:
-                    raise RefusedCall("Invalid token", grpc.StatusCode.UNAUTHENTICATED)
+            _bound(request, route)
+            headers = {"authorization": request.headers.get("Authorization", "")}
+            if self._claims and route.role not in (ANYONE, self._claims(headers).get("role")):
+                raise RefusedCall("Invalid token", grpc.StatusCode.UNAUTHENTICATED)
             if request.url_rule.endpoint == "client.add_client":
-                _register(request)
+                flask.g.site = self._register(request.get_json(silent=True), headers)
         except RefusedCall as refused:
             # FEDn's client unpacks 400 and a message, and nothing else.
             code = 400 if route and route.role == SITE else 403
@@ -130,23 +135,31 @@ def guard_routes(
             return flask.jsonify({"message": str(refused), "success": False}), code
         return None
 
-    def _register(request: Any) -> None:
-        asked = request.get_json(silent=True)
-        if not isinstance(asked, dict):
-            raise RefusedCall("expected a JSON object with client_id and name")
-        headers = {"authorization": request.headers.get("Authorization", "")}
-        flask.g.site = sites.register(asked.get("client_id"), asked.get("name"), headers)
+    def keep_online(self, response: Any) -> Any:
+        """Return the response; a site that registered may be online already.
 
-    def keep_online(response: Any) -> Any:
-        # FEDn notes of every client that registers that it is not online yet; also where another
-        # one with its id is.
+        FEDn notes of every client that registers that it is not; also where another one with its id
+        is.
+        """
         site = flask.g.get("site")
-        if site and sites.is_alive(site):
+        if site and self._sites.is_alive(site):
             store = Control.instance().db.client_store
             client = store.get(site.client_id)
             client.status = "online"
             store.update(client)
         return response
 
-    app.before_request(check)
-    app.after_request(keep_online)
+    def _register(self, asked: Any, headers: Mapping[str, str]) -> Site:
+        if not isinstance(asked, dict):
+            raise RefusedCall("expected a JSON object with client_id and name")
+        return self._sites.register(asked.get("client_id"), asked.get("name"), headers)
+
+
+def _bound(request: Any, route: Route) -> None:
+    """Keep a request within its route's size. Raises `RefusedCall`."""
+    if route.max_bytes is None:
+        return
+    if (request.content_length or 0) > route.max_bytes:
+        raise RefusedCall(f"expected up to {route.max_bytes} bytes, found more")
+    # A body in chunks says no length.
+    request.max_content_length = route.max_bytes

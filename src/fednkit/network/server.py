@@ -70,14 +70,14 @@ def serve(ready: Path, setup: Setup) -> None:
     from fedn.network.controller.control import Control
     from werkzeug.serving import make_server
 
-    from ._routes import guard_routes
+    from ._routes import RouteGuard
     from ._sites import Sites, token_claims
 
     claims = token_claims(os.environ[SECRET]) if setup.tokens else None
     sites = Sites(setup.sites, claims)
     repository, database = _embedded_stores()
     Control.create_instance(NETWORK, repository, database)
-    guard_routes(app, sites, claims)
+    RouteGuard(app, sites, claims)
     api = make_server(setup.host, setup.port, app, threaded=True)
     combiner_port = setup.combiner_port or free_port(setup.host)
     _start_combiner(setup, sites, (combiner_port, api.server_port), repository, database)
