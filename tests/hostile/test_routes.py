@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from fedn.cli import main as fedn_command
 from hostile_sites import TIMEOUT_SECONDS, Network
 
+from fednkit.docs import command
 from fednkit.network._calls import FOR_CONTROLLER, FOR_SITES, HEALTH
 from fednkit.network._routes import ROUTES
 
@@ -115,7 +116,10 @@ def test_fedns_own_tools_find_nothing_closed(
 
 
 def test_the_guide_has_each_call_and_each_route() -> None:
-    page = (files("fednkit.docs") / "server.md").read_text("utf-8")
+    page = command.page("server")
+    # Each page can be printed.
+    names = {file.name for file in files("fednkit.docs").iterdir() if file.name.endswith(".md")}
+    assert {f"{topic}.md" for topic in command.TOPICS} == names
     told = set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`]*)`", page))
     (of_each,) = re.findall(r"of each of ([^:]*):", page)
     templates = {route for route in told if "…" in route}

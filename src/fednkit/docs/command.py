@@ -6,7 +6,10 @@ from importlib.resources import files
 __all__ = ["TOPICS", "add_options", "page", "run", "title"]
 
 # Each is a page TOPIC.md beside this module, in the order in which a project needs them.
-TOPICS = ("simulate", "network", "privacy", "robust", "live", "signing", "update", "extend")
+TOPICS = (
+    *("simulate", "network", "privacy", "robust", "live", "server", "signing", "update"),
+    "extend",
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
