@@ -51,7 +51,7 @@ test: setup ## run the tests of the template and the library: up to 20 minutes w
 
 test-all: setup ## run what waits: every framework, faults (as root), images
 	$(TEST) -m "slow and not faults"
-	$(ALONE) -m faults
+	$(ALONE) -n 2 --dist worksteal -m faults
 
 wheel: setup ## rebuild the library's wheel in the template, after a change in src/
 	$(RUN) -B tools/wheel.py

@@ -32,8 +32,9 @@ from installing import Installed
 MISSING = elsewhere.MISSING or ("" if Path("/dev/net/tun").exists() else "no /dev/net/tun here")
 WIRE = Path(__file__).with_name("wire.py")
 PORT = 8092
-# How long a test waits for what must come, seconds. It is not what is tested.
-PATIENCE = 60
+# How long a test waits for what must come, and for the end of a session, seconds. Neither is what
+# is tested.
+PATIENCE, LONG_PATIENCE = 60, 240
 
 
 class Machine:
@@ -116,7 +117,7 @@ class Command:
 
     def end(self) -> tuple[int, str]:
         """Wait for its end; return the exit code and all that it printed."""
-        code = self.process.wait(timeout=PATIENCE)
+        code = self.process.wait(timeout=LONG_PATIENCE)
         assert "Traceback" not in self.printed(), self.printed()
         return code, self.printed()
 

@@ -178,14 +178,15 @@ def test_a_site_downloads_the_global_model_and_nothing_else(
 
 def test_models_are_private_and_gone_with_the_server(tmp_path: Path) -> None:
     with network(tmp_path) as started:
-        models = started.folder / "server" / "models"
-        assert models.stat().st_mode & 0o777 == 0o700
+        private = started.folder / "server" / "temporary"
+        assert private.stat().st_mode & 0o777 == 0o700
+        models = private / "models"
         site = started.join(1)
         model_id = started.start(site)
         assert [path.name for path in models.iterdir()] == [model_id]
         site[0].send(model_id, model(1, 1))
         assert started.outcome()[0] == [1, 1]
-    assert not models.exists()
+    assert not private.exists()
 
 
 def test_every_call_of_the_combiner_has_a_row_and_the_controllers_are_closed(

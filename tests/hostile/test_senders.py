@@ -112,7 +112,7 @@ def test_the_newest_upload_counts_and_only_until_the_update_does(
         site.send(model_id, model(1, 1))
     values, outcome, used = running.outcome()
     assert (values, list(outcome), used) == ([1, 1], ["reported"], 3)
-    files = {path.name for path in (running.folder / "server" / "models").iterdir()}
+    files = {path.name for path in (running.folder / "server" / "temporary" / "models").iterdir()}
     assert files & {late, newest, after} == set()
 
 

@@ -54,7 +54,10 @@ def test_the_worked_examples_apply_and_leave_a_project_that_passes(
     for change in changes:
         command = ["git", "apply", "-"]
         check(subprocess.run(command, cwd=project.folder, input=change, **CAPTURED))
-    assert " passed" in project.make("seed", "lint", "test")
+    project.make("seed", "lint")
+    # The checks of a package run in test_projects.py; the examples change a classifier.
+    options = "" if framework == "numpy" else "-k 'not test_package'"
+    assert " passed" in project.shell(f"'{project.python}' -m pytest {options}")
 
 
 def test_a_real_table_is_trained_over_the_network_by_the_readmes_commands(

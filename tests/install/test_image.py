@@ -62,18 +62,12 @@ def buildah() -> Iterator[Containers]:
     made.clean()
 
 
+# Those that leave something out, in which it could be missed, and one that does not.
+BUILT = ["numpy", *(name for name in FRAMEWORKS if CONTEXT["_frameworks"][name]["build_only"])]
 # NumPy's with every layer kept, as Docker builds. Layers take their time: the others go without.
 LAYERS = {"numpy": ["--layers"]}
-# Those that leave something out, in which it could be missed, and one that does not.
-FIRST = ["numpy", *(name for name in FRAMEWORKS if CONTEXT["_frameworks"][name]["build_only"])]
-# Pytest 9.1 groups tests by the index of a parameter, not by its value. The lists begin alike, so
-# that an index always means the same framework, and each image is built once.
-EVERY = [
-    pytest.param((name, *LAYERS.get(name, [])), id=name)
-    for name in dict.fromkeys([*FIRST, *FRAMEWORKS])
-]
-TRIED = EVERY[: len(FIRST)]
-NUMPY = EVERY[0]
+TRIED = [pytest.param((name, *LAYERS.get(name, [])), id=name) for name in BUILT]
+NUMPY = TRIED[0]
 
 
 @pytest.fixture(scope="module", params=TRIED)
@@ -163,7 +157,6 @@ def test_neither_pip_nor_a_compiler_nor_a_cache_is_in_it(image: Image) -> None:
         assert not list(image.root.glob(f"{cache}/*")), cache
 
 
-@pytest.mark.parametrize("image", EVERY, indirect=True)
 def test_it_is_hardly_larger_than_its_wheels(
     image: Image, buildah: Containers, record_figure: RecordFigure
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from baking import TASKS
-from installing import PAIRS, SLOW_BUT_NUMPY, Install, Installed, RecordFigure
+from installing import SLOW_BUT_NUMPY, Install, Installed, RecordFigure
 
 pytestmark = pytest.mark.install
 
@@ -33,13 +33,14 @@ def lines(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text("utf-8").splitlines()]
 
 
-# One of them runs in `make test`, and the figures of all in `make test-all`.
-QUICK = ("fraud", "numpy")
-
-
+# That every framework learns is test_projects.py's.
 @pytest.mark.parametrize(
     ("task", "framework"),
-    [pytest.param(*one, marks=[] if one == QUICK else pytest.mark.slow) for one in PAIRS],
+    [
+        ("fraud", "numpy"),
+        pytest.param("mnist", "numpy", marks=pytest.mark.slow),
+        pytest.param("fraud", "sklearn", marks=pytest.mark.slow),
+    ],
 )
 def test_federation_beats_training_alone_and_says_how_close_to_pooling(
     installed: Install, task: str, framework: str, record_figure: RecordFigure

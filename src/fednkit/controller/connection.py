@@ -2,11 +2,12 @@
 
 import argparse
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import fedn.network.api.client
@@ -23,6 +24,7 @@ __all__ = [
     "listed",
     "online_sites",
     "package_checksum",
+    "patient",
     "read_token",
     "shared_names",
 ]
@@ -31,6 +33,8 @@ __all__ = [
 HELPER = "numpyhelper"
 # Seconds that the controller may take to answer, or to go on with its answer.
 TIMEOUT = 60
+# Seconds that one may be away which is started again, or whose machine is.
+PATIENCE = 60
 
 # FEDn's APIClient waits for an answer without end.
 fedn.network.api.client.requests = SimpleNamespace(
@@ -107,6 +111,44 @@ def connected(api_url: str, token: str | None = None) -> Iterator[APIClient]:
             f"{url}: no FEDn controller answers there ({_innermost(error)}); is it running, and "
             "is the address right?"
         ) from None
+
+
+def patient(api: APIClient, say: Callable[[str], None]) -> APIClient:
+    """Return a client of the API whose questions wait while the controller is started again.
+
+    say: tells the person that it does not answer, and that it is back. It waits for a minute;
+    then what was raised is raised.
+    """
+    return cast(APIClient, _Patient(api, say))
+
+
+class _Patient:
+    def __init__(self, api: APIClient, say: Callable[[str], None]) -> None:
+        self._api, self._say = api, say
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._api, name)
+        return partial(self._ask, found) if name.startswith(("get_", "download_")) else found
+
+    def _ask(self, question: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        until = None
+        while True:
+            try:
+                answer = question(*arguments, **options)
+            except requests.exceptions.SSLError:
+                raise
+            # A proxy answers for a controller that is not there, with a page.
+            except (requests.exceptions.ConnectionError, requests.exceptions.JSONDecodeError):
+                if until is None:
+                    until = time.monotonic() + PATIENCE
+                    self._say(f"the controller does not answer; waiting for it for {PATIENCE} s")
+                elif time.monotonic() > until:
+                    raise
+                time.sleep(1)
+                continue
+            if until is not None:
+                self._say("the controller is back")
+            return answer
 
 
 def listed(answer: dict[str, Any]) -> list[dict[str, Any]]:

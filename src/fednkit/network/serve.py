@@ -1,7 +1,7 @@
-"""A FEDn network for trials between machines: what others set up with a database and a store.
+"""A FEDn network between machines: what others set up with a database and an object store.
 
-The controller and the combiner are FEDn's own and run until they are stopped; everything that
-they hold is in memory. When FEDN_JWT_SECRET_KEY is set, both demand tokens.
+The controller and the combiner are FEDn's own and run until they are stopped; what they hold is
+kept in a folder, or forgotten. When FEDN_JWT_SECRET_KEY is set, both demand tokens.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import socket
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict
+from pathlib import Path
 
 from ..controller.tokens import SECRET, secret_of
 from ..project.console import console
@@ -20,6 +21,7 @@ from ..project.errors import ProjectError
 from ..project.paths import shown
 from ..project.processes import Processes, wait_until
 from ..runs.run import new_folder
+from ..storage.check import check, usable
 from .server import LOOPBACK, Setup
 
 __all__ = ["add_options", "check_ports", "run", "serve"]
@@ -48,6 +50,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="let other machines in without tokens: a trial among machines that you trust",
     )
     parser.add_argument(
+        "--store",
+        type=Path,
+        metavar="DIR",
+        help="keep sessions, models and the package in this folder, and go on with what is in it "
+        "(default: all is forgotten at the end)",
+    )
+    parser.add_argument(
+        "--check",
+        type=Path,
+        metavar="DIR",
+        help="serve nothing: look whether the folder of a store, or a copy of one, is whole",
+    )
+    parser.add_argument(
         "--fqdn",
         metavar="NAME",
         help="the TLS proxy on whose port 443 sites reach the combiner, as in deploy/nginx.conf",
@@ -56,6 +71,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Serve until Ctrl-C."""
+    if options.check:
+        print(check(options.check))
+        return
     tokens = SECRET in os.environ
     if tokens:
         secret_of(SECRET)
@@ -71,7 +89,10 @@ def run(options: argparse.Namespace) -> None:
             f"be every site; set {SECRET} and name a TLS proxy with --fqdn, or, where you trust "
             "all of them: --no-tokens"
         )
-    setup = Setup(options.host, options.port, options.combiner_port, options.fqdn, tokens)
+    store = None if options.store is None else str(usable(options.store))
+    setup = Setup(
+        options.host, options.port, options.combiner_port, options.fqdn, tokens, store=store
+    )
     try:
         serve(setup)
     except KeyboardInterrupt:
@@ -105,7 +126,10 @@ def serve(setup: Setup) -> None:
             lines.append("both demand tokens: fednkit token --help")
         elif setup.host != LOOPBACK:
             lines.append(f"no tokens: whoever reaches {setup.host} can use it")
-        lines.append("models, packages and sites are forgotten at the end, which is Ctrl-C")
+        if setup.store:
+            lines.append(f"kept in {shown(Path(setup.store))}; stop with Ctrl-C")
+        else:
+            lines.append("models, packages and sites are forgotten at the end, which is Ctrl-C")
         print("\n".join(lines), flush=True)
         server.child.wait()
         raise ProjectError(f"{shown(server.log)}: FEDn's server ended: {server.cause_of_death()}")

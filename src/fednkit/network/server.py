@@ -1,7 +1,7 @@
 """A whole FEDn network in one process: its controller and combiner, with embedded storage.
 
-This is FEDn's own code. Only what it stores to is replaced: MongoDB by mongomock and S3 by moto,
-both in memory, so that nothing has to be installed or cleaned up. Run by local.py and serve.py:
+This is FEDn's own code. Only what it stores to is replaced, see fednkit.storage, so that nothing
+has to be installed. Run by local.py and serve.py:
 
     python -m fednkit.network.server READY_FILE [SETUP]
 
@@ -43,6 +43,7 @@ class Setup:
     fqdn: what clients are told instead: the TLS proxy whose port 443 leads to the combiner.
     tokens: whether callers need a token that was made with the secret in the environment.
     sites: names by client id, when no other site may join.
+    store: the folder of what is kept; None: nothing is.
     """
 
     host: str = LOOPBACK
@@ -51,6 +52,7 @@ class Setup:
     fqdn: str | None = None
     tokens: bool = False
     sites: dict[str, str] | None = None
+    store: str | None = None
 
 
 def serve(ready: Path, setup: Setup) -> None:
@@ -58,71 +60,53 @@ def serve(ready: Path, setup: Setup) -> None:
     # FEDn reads these when it is imported.
     if not setup.tokens:
         os.environ.pop(SECRET, None)
-    os.environ["FEDN_COMPUTE_PACKAGE_DIR"] = str(Path.cwd())
     # Port 9 refuses at once; FEDn would look up the name of a hook service in every round.
     os.environ["HOOK_SERVICE_HOST"] = f"{LOOPBACK}:9"
 
-    models = ready.parent / "models"
-    models.mkdir(mode=0o700)
-    os.environ["FEDN_MODEL_DIR"] = str(models)
+    ready = ready.absolute()
+    # Private, and gone at the end.
+    temporary = ready.parent / "temporary"
+    temporary.mkdir(mode=0o700)
+    for variable, name in (("FEDN_MODEL_DIR", "models"), ("FEDN_COMPUTE_PACKAGE_DIR", "packages")):
+        (temporary / name).mkdir()
+        os.environ[variable] = str(temporary / name)
+    # Where FEDn looks for packages too.
+    os.chdir(temporary / "packages")
 
     from fedn.network.api.server import app
     from fedn.network.controller.control import Control
     from werkzeug.serving import make_server
 
+    from ..storage.interrupted import answer_when_kept, continue_later, find_interrupted
+    from ..storage.store import open_store
     from ._routes import RouteGuard
     from ._sites import Sites, token_claims
 
     claims = token_claims(os.environ[SECRET]) if setup.tokens else None
     sites = Sites(setup.sites, claims)
-    repository, database = _embedded_stores()
-    Control.create_instance(NETWORK, repository, database)
+    folder = Path(setup.store) if setup.store else None
+    repository, database = open_store(folder, Path.cwd(), temporary / "files", NETWORK)
+    control = Control.create_instance(NETWORK, repository, database)
+    interrupted = find_interrupted(control)
+    answer_when_kept(app, control)
     RouteGuard(app, sites, claims)
     api = make_server(setup.host, setup.port, app, threaded=True)
     combiner_port = setup.combiner_port or free_port(setup.host)
     _start_combiner(setup, sites, (combiner_port, api.server_port), repository, database)
     threading.Thread(target=api.serve_forever, daemon=True).start()
+    continue_later(control, interrupted)
 
-    temporary = ready.with_suffix(".tmp")
+    part = ready.with_suffix(".tmp")
     ports = {"api_port": api.server_port, "combiner_port": combiner_port}
-    temporary.write_text(json.dumps(ports), encoding="utf-8")
-    temporary.replace(ready)
+    part.write_text(json.dumps(ports), encoding="utf-8")
+    part.replace(ready)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         sys.stdin.read()
     finally:
-        shutil.rmtree(models, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         # FEDn's threads never end by themselves.
         os._exit(0)
-
-
-def _embedded_stores() -> tuple[Any, Any]:
-    """Return FEDn's object store on moto, and its state store on mongomock."""
-    import mongomock
-    from fedn.network.storage.dbconnection import DatabaseConnection
-    from fedn.network.storage.s3.repository import Repository
-    from moto.server import ThreadedMotoServer
-
-    storage = ThreadedMotoServer(ip_address=LOOPBACK, port=0, verbose=False)
-    storage.start()
-    _, storage_port = storage.get_host_and_port()
-    repository = Repository(
-        {
-            "storage_endpoint": f"http://{LOOPBACK}:{storage_port}",
-            "storage_access_key": "embedded",
-            "storage_secret_key": "embedded",
-            "storage_bucket": "models",
-            "context_bucket": "packages",
-            "prediction_bucket": "predictions",
-            "storage_secure_mode": False,
-            "storage_verify_ssl": False,
-        },
-        storage_type="BOTO3",
-    )
-    # One connection for both: a mongomock store lives in the object that opened it.
-    with mock.patch("pymongo.MongoClient", mongomock.MongoClient):
-        database = DatabaseConnection({"type": "MongoDB", "mongo_config": {}}, NETWORK)
-    return repository, database
 
 
 def _start_combiner(

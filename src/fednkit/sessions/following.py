@@ -9,13 +9,17 @@ from fedn import APIClient
 from ..project.errors import ProjectError
 from .rounds import Round, add_privacy, is_over, round_result, session_rounds, update_senders
 
-__all__ = ["follow"]
+__all__ = ["ForgottenError", "follow"]
 
 POLL_SECONDS = 0.5
 # That FEDn may take beyond a round's timeout.
 GRACE_SECONDS = 60
 # How many times to poll a live site that has not reported yet.
 MAX_POLLS = 10
+
+
+class ForgottenError(ProjectError):
+    """The controller does not know the session any more, or never did."""
 
 
 def follow(
@@ -33,7 +37,7 @@ def follow(
     it raises when nothing can go on. say: tells the person what is late, and who is missing.
     keep: is handed a round as soon as it made a model, which its validation may come long after.
     done: how many rounds came before this session, in the run that it goes on with.
-    Raises `ProjectError` when the session stops moving.
+    Raises `ProjectError` when the session stops moving, or is forgotten.
     """
     yield from _Follower(api, session, timeout, living, say, keep, done).rounds()
 
@@ -63,9 +67,14 @@ class _Follower:
     def rounds(self) -> Iterator[Round]:
         """Yield each round when it and its validation are complete."""
         while True:
+            asked = time.monotonic()
             alive = self.living()
-            status = self.api.get_session_status(self.session)
+            known = self.api.get_session(self.session)
+            if "status" not in known:
+                raise ForgottenError(f"the controller knows no session '{self.session}'")
             rounds = session_rounds(self.api, self.session)
+            # While the controller was away, nobody could answer.
+            self.since += time.monotonic() - asked
             while self.yielded < len(rounds) and is_over(rounds[self.yielded]):
                 result = self._complete(rounds, alive)
                 if result is None:
@@ -73,7 +82,7 @@ class _Follower:
                 yield result
                 self.yielded, self.polls = self.yielded + 1, 0
                 self.since, self.asked = time.monotonic(), alive
-            if is_over({"status": status}) and self.yielded == len(rounds):
+            if is_over({"status": known["status"]}) and self.yielded == len(rounds):
                 return
             self._check_time(rounds, alive)
             time.sleep(POLL_SECONDS)

@@ -10,7 +10,7 @@ from fedn import APIClient
 
 from ..aggregation.server_functions import NO_AGGREGATOR
 from ..controller.connection import listed
-from ..project.errors import one_line
+from ..project.errors import ProjectError, one_line
 from ..runs.outcomes import outcome_of
 from ..runs.records import Metrics, RecordError, sent_metrics
 
@@ -18,6 +18,7 @@ __all__ = [
     "Round",
     "add_privacy",
     "is_over",
+    "newest_session",
     "round_result",
     "session_rounds",
     "update_senders",
@@ -69,6 +70,14 @@ class Round:
             total = sum(weight for _, weight in pairs)
             means[name] = sum(value * weight for value, weight in pairs) / total if pairs else None
         return means
+
+
+def newest_session(api: APIClient) -> str:
+    """Return the id of the session that was made last."""
+    sessions = listed(api.get_sessions(n_max=1))
+    if not sessions:
+        raise ProjectError("the controller has no session; start one: session start")
+    return str(sessions[0]["session_id"])
 
 
 def session_rounds(api: APIClient, session: str) -> list[dict[str, Any]]:

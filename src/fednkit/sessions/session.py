@@ -11,7 +11,7 @@ from fedn import APIClient
 
 from ..aggregation import server_functions
 from ..controller import connection
-from ..controller.connection import HELPER, listed
+from ..controller.connection import HELPER
 from ..controller.upload import active_helper, newest_model
 from ..project.config import current
 from ..project.console import console, say
@@ -21,10 +21,10 @@ from ..runs.run import new_folder
 from . import resume
 from .budget import Spending
 from .display import show_round, show_table
-from .following import follow
+from .following import ForgottenError, follow
 from .resume import download, note, save
 from .round_options import add_round_options, check_round_options
-from .rounds import Round
+from .rounds import Round, newest_session
 
 __all__ = ["add_options", "begin", "finish", "finish_privacy", "run"]
 
@@ -164,7 +164,8 @@ def watch(
     before: the rounds of the run that it goes on with.
     """
     if "session_config" not in (known := api.get_session(session)):
-        raise ProjectError(f"the controller knows no session '{session}'")
+        raise ForgottenError(f"the controller knows no session '{session}'")
+    api = connection.patient(api, say)
     timeout = float(known["session_config"]["round_timeout"])
     folder = new_folder("session")
     record: dict[str, Any] = {"session": session}
@@ -209,8 +210,13 @@ def _explained(options: argparse.Namespace, session: str, folder: Path) -> Itera
     again = f"fednkit session watch --api-url {options.api_url} {session}"
     try:
         yield
+    except ForgottenError as error:
+        # As `serve` does without --store.
+        raise ProjectError(
+            f"{error}: it came back without what it knew"
+            f"{resume.advice('session start', folder, options)}"
+        ) from None
     except requests.exceptions.ConnectionError:
-        # It may have lost all that it knew, as `serve` does.
         say(
             "the controller is gone; where it comes back with what it knew, the session is "
             f"followed again with: {again}{resume.advice('session start', folder, options)}"
@@ -239,11 +245,3 @@ def finish_privacy(
         say(words)
     if "ended" in record and results:
         note(folder, results, record)
-
-
-def newest_session(api: APIClient) -> str:
-    """Return the id of the session that was made last."""
-    sessions = listed(api.get_sessions(n_max=1))
-    if not sessions:
-        raise ProjectError("the controller has no session; start one: session start")
-    return str(sessions[0]["session_id"])

@@ -17,7 +17,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "requirements.txt").write_text("numpy==2.2.6\n")
     (root / "requirements-fedn.txt").write_text("# FEDn's own client.\nfedn==0.33.0\n")
     (root / "requirements-dev.txt").write_text(
-        "-r requirements.txt\n-r requirements-fedn.txt\nmoto[server]==5.2.5\n"
+        "-r requirements.txt\n-r requirements-fedn.txt\nmongomock==4.3.0\n"
         "never==1.0 ; python_version < '3'\n"
     )
     return root
@@ -27,7 +27,7 @@ def test_the_pins_of_every_requirements_file_count_where_their_marker_holds(root
     assert machine.pinned_requirements() == [
         ("numpy", "2.2.6"),
         ("fedn", "0.33.0"),
-        ("moto", "5.2.5"),
+        ("mongomock", "4.3.0"),
     ]
 
 

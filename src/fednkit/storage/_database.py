@@ -1,0 +1,180 @@
+"""One SQLite file with FEDn's documents and the names of its files: old or new, never half of one.
+
+What a commit has returned for survives a kill and a power cut (a write-ahead log that is synced).
+Messages of sites come by the hundred, and are committed together: with the next change of anything
+else, or after a second. So what a round was decided on is there whenever the round's end is.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bson
+
+from ..project.errors import ProjectError
+from ..project.paths import shown
+
+__all__ = ["APPLICATION_ID", "IN_MEMORY", "Database", "is_damaged"]
+
+IN_MEMORY = ":memory:"
+# In the file's header, so that no other SQLite file is taken for one of these.
+APPLICATION_ID = 0x66656464
+VERSION = 1
+COMMIT_SECONDS = 1.0
+
+_TABLES = """
+CREATE TABLE documents (
+    position INTEGER PRIMARY KEY,
+    collection TEXT NOT NULL,
+    id BLOB NOT NULL,
+    content BLOB NOT NULL,
+    UNIQUE (collection, id)
+);
+CREATE TABLE files (
+    bucket TEXT NOT NULL,
+    name TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (bucket, name)
+);
+"""
+
+
+class Database:
+    """A store's SQLite file, open for one process. Its methods may be called from any thread.
+
+    Args:
+        path: Of the file, which is made if it is not there; `IN_MEMORY` for none.
+
+    Raises:
+        ProjectError: Another process has it open, or it is not a store's file, or of a later
+            version.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._lock = threading.RLock()
+        self._uncommitted = False
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=0, isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("BEGIN EXCLUSIVE")
+            self._prepare(path)
+            self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise ProjectError(f"{shown(Path(path))}: another server uses it") from None
+            raise ProjectError(f"{shown(Path(path))}: {error}") from None
+        except sqlite3.DatabaseError as error:
+            raise ProjectError(f"{shown(Path(path))}: not a store's file: {error}") from None
+        threading.Thread(target=self._commit_now_and_then, daemon=True).start()
+
+    def documents(self, collection: str) -> Iterator[dict[str, Any]]:
+        """Yield the documents of a collection, in the order in which they came."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT content FROM documents WHERE collection = ? ORDER BY position",
+                [collection],
+            ).fetchall()
+        for (content,) in rows:
+            yield bson.decode(content)
+
+    def put(self, collection: str, document: dict[str, Any], *, now: bool = True) -> None:
+        """Keep a document in the place of the one with its `_id`.
+
+        now: whether it is on disk when this returns, and all that came before it too.
+        """
+        self._change(
+            "INSERT INTO documents (collection, id, content) VALUES (?, ?, ?) "
+            "ON CONFLICT (collection, id) DO UPDATE SET content = excluded.content",
+            [collection, _key(document["_id"]), bson.encode(document)],
+            now,
+        )
+
+    def remove(self, collection: str, key: Any, *, now: bool = True) -> None:
+        """Forget the document with this `_id`. now: as of `put`."""
+        self._change(
+            "DELETE FROM documents WHERE collection = ? AND id = ?", [collection, _key(key)], now
+        )
+
+    def files(self) -> dict[tuple[str, str], str]:
+        """Return the SHA-256 of every file, by its bucket and name."""
+        with self._lock:
+            rows = self._connection.execute("SELECT bucket, name, sha256 FROM files").fetchall()
+        return {(bucket, name): sha256 for bucket, name, sha256 in rows}
+
+    def name_file(self, bucket: str, name: str, sha256: str) -> None:
+        """Give a content a name; what had that name has none now."""
+        self._change("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", [bucket, name, sha256], True)
+
+    def unname_file(self, bucket: str, name: str) -> None:
+        """Take a name away from its content."""
+        self._change("DELETE FROM files WHERE bucket = ? AND name = ?", [bucket, name], True)
+
+    def close(self) -> None:
+        """Commit what is not committed, and let the file go."""
+        with self._lock:
+            self._commit()
+            self._connection.close()
+
+    def _prepare(self, path: Path | str) -> None:
+        """Make the tables of a new file; raise `ProjectError` if it is not a store's."""
+        (made_for,) = self._connection.execute("PRAGMA application_id").fetchone()
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if not tables and not made_for:
+            for statement in _TABLES.split(";"):
+                self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._connection.execute(f"PRAGMA user_version = {VERSION}")
+        elif made_for != APPLICATION_ID:
+            raise ProjectError(f"{shown(Path(path))}: an SQLite file, but not a store's")
+        elif version != VERSION:
+            raise ProjectError(
+                f"{shown(Path(path))}: expected version {VERSION} of the store, found {version}; "
+                "take the fednkit that wrote it"
+            )
+
+    def _change(self, statement: str, values: list[Any], now: bool) -> None:
+        with self._lock:
+            if not self._uncommitted:
+                self._connection.execute("BEGIN")
+                self._uncommitted = True
+            self._connection.execute(statement, values)
+            if now:
+                self._commit()
+
+    def _commit(self) -> None:
+        if self._uncommitted:
+            self._connection.execute("COMMIT")
+            self._uncommitted = False
+
+    def _commit_now_and_then(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(COMMIT_SECONDS):
+            try:
+                with self._lock:
+                    self._commit()
+            except sqlite3.ProgrammingError:
+                # It was closed.
+                return
+
+
+def is_damaged(path: Path) -> str:
+    """Return what SQLite finds wrong with a file that no process has open; "" if nothing."""
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    try:
+        (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    finally:
+        connection.close()
+    return "" if found == "ok" else str(found)
+
+
+def _key(identity: Any) -> bytes:
+    return bson.encode({"_id": identity})

@@ -1,0 +1,286 @@
+"""The folder that a server keeps its sessions and models in, without a server."""
+
+import io
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fedn.network.storage.dbconnection import DatabaseConnection
+from fedn.network.storage.s3.repository import Repository
+from fedn.network.storage.statestore.stores.dto.model import ModelDTO
+from fedn.network.storage.statestore.stores.dto.session import SessionDTO
+from fedn.network.storage.statestore.stores.dto.status import StatusDTO
+
+from fednkit.project.errors import ProjectError
+from fednkit.storage import _documents as documents
+from fednkit.storage._database import Database
+from fednkit.storage.check import check, usable
+from fednkit.storage.store import DATABASE, FILES, open_store
+
+# Each in a process of its own: a store is its server's alone.
+WRITER = """
+import sys
+from pathlib import Path
+from fednkit.storage._database import Database
+from fednkit.storage._documents import Documents
+from fednkit.storage._files import Files
+folder = Path(sys.argv[1])
+database = Database(folder / "store.sqlite3")
+files, rounds = Files(folder / "files", database), Documents(database)["control.rounds"]
+number = rounds.count_documents({})
+while True:
+    number += 1
+    files.set_artifact("newest", b"%d" % number * 10_000, "models")
+    rounds.insert_one({"round_id": number, "status": "Pending"})
+    rounds.update_one({"round_id": number}, {"$set": {"status": "Finished"}})
+    print(number, flush=True)
+"""
+SESSION = {
+    "aggregator": "fedavg",
+    "round_timeout": 10,
+    "buffer_size": -1,
+    "model_id": "x",
+    "delete_models_storage": True,
+    "clients_required": 1,
+    "validate": True,
+    "helper_type": "numpyhelper",
+}
+
+Open = Callable[[], tuple[Repository, DatabaseConnection]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def opened(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """A way to open the store, as often as one likes: each time as by a new server."""
+    databases: list[Database] = []
+
+    class Closed(Database):
+        def __init__(self, path: Path | str) -> None:
+            for before in databases:
+                before.close()
+            databases[:] = [self]
+            super().__init__(path)
+
+    monkeypatch.setattr("fednkit.storage.store.Database", Closed)
+    numbers = iter(range(100))
+
+    def open_it() -> tuple[Repository, DatabaseConnection]:
+        packages = tmp_path / f"packages-{next(numbers)}"
+        packages.mkdir()
+        return open_store(folder, packages, tmp_path / "unused", "network")
+
+    return open_it
+
+
+def model_bytes(value: float) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, np.full(3, value, np.float32))
+    return file.getvalue()
+
+
+def add_model(repository: Repository, state: DatabaseConnection, value: float = 0) -> str:
+    model = ModelDTO(name="one")
+    model.model_id = repository.set_model(model_bytes(value), is_file=False)
+    state.model_store.add(model)
+    return str(model.model_id)
+
+
+def add_session(state: DatabaseConnection) -> str:
+    session = SessionDTO()
+    session.session_config.patch_with(SESSION)
+    return str(state.session_store.add(session).session_id)
+
+
+def test_what_was_kept_is_there_again(opened: Open) -> None:
+    repository, state = opened()
+    model, session = add_model(repository, state), add_session(state)
+    entry = state.session_store.get(session)
+    entry.status = "Started"
+    state.session_store.update(entry)
+    gone = add_session(state)
+    state.session_store.delete(gone)
+
+    repository, state = opened()
+    assert repository.get_model(model) == model_bytes(0)
+    assert [found.model_id for found in state.model_store.list(0, 0, None)] == [model]
+    found = state.session_store.get(session)
+    assert (found.status, found.session_config.to_dict()) == (
+        "Started",
+        entry.session_config.to_dict(),
+    )
+    assert isinstance(found.committed_at, datetime)
+    assert state.session_store.get(gone) is None
+
+
+def test_the_package_is_where_fedn_looks_for_it(opened: Open, folder: Path, tmp_path: Path) -> None:
+    repository, _ = opened()
+    repository.set_compute_package("one.tgz", b"a package", is_file=False)
+    opened()
+    assert (tmp_path / "packages-1" / "one.tgz").read_bytes() == b"a package"
+
+
+def test_a_content_goes_when_its_last_name_does(opened: Open, folder: Path) -> None:
+    repository, state = opened()
+    twins = [add_model(repository, state) for _ in range(2)]
+    assert len(list((folder / FILES).iterdir())) == 1
+    repository.delete_model(twins[0])
+    assert repository.get_model(twins[1]) == model_bytes(0)
+    repository.delete_model(twins[1])
+    assert list((folder / FILES).iterdir()) == []
+    # What a crash left without a name goes at the next start.
+    (folder / FILES / "ab").write_bytes(b"")
+    (folder / FILES / "tmp").mkdir()
+    opened()
+    assert list((folder / FILES).iterdir()) == []
+
+
+def test_of_a_sites_messages_the_newest_are_kept(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "MAX_MESSAGE_BYTES", 5000)
+    _, state = opened()
+
+    def send(site: str, text: str) -> None:
+        status = StatusDTO()
+        status.data = text
+        status.sender.patch_with({"name": site, "client_id": site, "role": "client"})
+        state.status_store.add(status)
+
+    send("quiet", "0")
+    for number in range(50):
+        send("loud", f"{number:1000}")
+    for _ in range(2):
+        kept = [int(found.data) for found in state.status_store.list(0, 0, None)]
+        assert 0 in kept
+        assert {47, 48, 49} < set(kept)
+        assert len(kept) < 6
+        _, state = opened()
+
+
+def test_what_is_not_kept_cannot_be_called(opened: Open) -> None:
+    _, state = opened()
+    with pytest.raises(AttributeError, match="replace_one is not kept on disk"):
+        state.mdb["control.rounds"].replace_one({}, {})
+
+
+def test_writers_that_are_killed_leave_all_that_they_said(folder: Path) -> None:
+    folder.mkdir()
+    moments, told = random.Random(0), set[int]()
+    for _ in range(10):
+        command = [sys.executable, "-c", WRITER, str(folder)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout
+            told.add(int(writer.stdout.readline()))
+            time.sleep(moments.uniform(0, 0.2))
+            writer.send_signal(signal.SIGKILL)
+            told.update(map(int, writer.stdout.read().split()))
+        check(folder)
+    database = Database(folder / DATABASE)
+    rounds = list(database.documents("control.rounds"))
+    database.close()
+    assert [entry["round_id"] for entry in rounds] == list(range(1, len(rounds) + 1))
+    assert told <= {entry["round_id"] for entry in rounds if entry["status"] == "Finished"}
+    assert len(told) > 10
+
+
+def test_one_server_uses_a_store(opened: Open, folder: Path) -> None:
+    opened()
+    with pytest.raises(ProjectError, match=f"{DATABASE}: another server uses it"):
+        usable(folder)
+
+
+def test_a_copy_is_whole(opened: Open, folder: Path, tmp_path: Path) -> None:
+    repository, state = opened()
+    add_model(repository, state)
+    add_session(state)
+    opened()[1].mdb  # noqa: B018, the first is closed now
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    assert check(copy).endswith("copy: whole; 1 models, 1 sessions, 0 rounds, 1 files")
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def execute(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda folder, file: flip(file), "was changed: its SHA-256 is"),
+        (lambda folder, file: file.unlink(), "is missing"),
+        (lambda folder, file: execute(folder / DATABASE, "DELETE FROM files"), "has no file"),
+        (lambda folder, file: (folder / DATABASE).write_bytes(b"x" * 5000), "not a store's file"),
+        (lambda folder, file: (folder / DATABASE).unlink(), "expected the folder of a store"),
+    ],
+)
+def test_damage_is_found(
+    opened: Open, folder: Path, tmp_path: Path, damage: Callable[[Path, Path], Any], said: str
+) -> None:
+    repository, state = opened()
+    add_model(repository, state)
+    opened()
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    Database(copy / DATABASE).close()
+    (file,) = (copy / FILES).iterdir()
+    damage(copy, file)
+    with pytest.raises(ProjectError, match=said):
+        check(copy)
+
+
+def test_a_model_that_does_not_load_is_found(opened: Open, folder: Path, tmp_path: Path) -> None:
+    repository, state = opened()
+    model = ModelDTO(name="one")
+    model.model_id = repository.set_model(b"no arrays", is_file=False)
+    state.model_store.add(model)
+    opened()
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    with pytest.raises(ProjectError, match="does not load"):
+        check(copy)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said"),
+    [
+        (lambda folder: (folder / "letters.txt").write_text(""), "found other files in"),
+        (
+            lambda folder: execute(folder / DATABASE, "CREATE TABLE a (b)"),
+            "an SQLite file, but not a store's",
+        ),
+    ],
+)
+def test_another_folder_is_not_taken_for_a_store(
+    folder: Path, prepare: Callable[[Path], Any], said: str
+) -> None:
+    folder.mkdir()
+    prepare(folder)
+    with pytest.raises(ProjectError, match=said):
+        usable(folder)
+
+
+def test_a_later_version_is_refused(folder: Path) -> None:
+    usable(folder)
+    execute(folder / DATABASE, "PRAGMA user_version = 2")
+    with pytest.raises(ProjectError, match="expected version 1 of the store, found 2"):
+        usable(folder)
