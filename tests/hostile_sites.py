@@ -193,7 +193,16 @@ def network(folder: Path, setup: str = "{}") -> Iterator[Network]:
     """
     ready = folder / "server" / "ready.json"
     ready.parent.mkdir()
-    command = [sys.executable, "-B", "-m", "fednkit.network.server", str(ready), setup]
+    # With stand-ins for MongoDB and MinIO, which only compose.yaml's settings name.
+    stand_ins = Path(__file__).with_name("stand_ins.py")
+    command: list[str | Path] = [
+        sys.executable,
+        "-B",
+        stand_ins,
+        folder / "told.json",
+        ready,
+        setup,
+    ]
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT

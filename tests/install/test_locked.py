@@ -80,6 +80,13 @@ def test_it_installs_with_its_hashes_checked(version: str, tmp_path: Path) -> No
     check(subprocess.run([*install, *locked], **CAPTURED))
     check(subprocess.run([UV, "pip", "check", "--python", own], **CAPTURED))
     check(subprocess.run([own, "-c", "import fedn.cli, numpy, polars"], **CAPTURED))
+    # The server of compose.yaml runs on it too, with the library's wheel beside it.
+    (wheel,) = (ROOT / "{{cookiecutter.__slug}}" / "vendor").glob("*.whl")
+    code = "import fednkit.network.server as s; s.serve(None, s.Setup(settings='nowhere.yaml'))"
+    environment = {**os.environ, "PYTHONPATH": str(wheel)}
+    command: list[str | Path] = [own, "-c", code]
+    server = subprocess.run(command, env=environment, **CAPTURED)
+    assert "FileNotFoundError" in server.stderr.splitlines()[-1], server.stderr
 
 
 @pytest.mark.parametrize("framework", SLOW_BUT_NUMPY)

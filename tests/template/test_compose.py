@@ -17,7 +17,7 @@ from baking import ROOT, Project
 from compose_spec import PyCompose
 from composing import fednkit, make_secrets, resolve, secrets_of, started
 
-FEDN = ["controller", "combiner", "hooks"]
+FEDN = ["server"]
 CLIENTS = ["client-1", "client-2"]
 STORES = ["mongo", "minio"]
 
@@ -120,7 +120,7 @@ def test_only_the_api_is_published_and_on_the_loopback_interface_alone(
     services: dict[str, Any],
 ) -> None:
     published = {name: service.get("ports") for name, service in services.items()}
-    assert published == {**dict.fromkeys(services), "controller": ["127.0.0.1:8092:8092"]}
+    assert published == {**dict.fromkeys(services), "server": ["127.0.0.1:8092:8092"]}
 
 
 def test_every_image_has_a_version_and_what_fedn_runs_on_is_built_once(
@@ -131,7 +131,7 @@ def test_every_image_has_a_version_and_what_fedn_runs_on_is_built_once(
         "mongo": "mongo:7.0.37",
         "minio": "minio/minio:RELEASE.2025-09-07T16-13-09Z",
     }
-    assert [name for name, service in services.items() if "build" in service] == ["controller"]
+    assert [name for name, service in services.items() if "build" in service] == ["server"]
     ours = [name for name, service in services.items() if service.get("pull_policy") == "never"]
     assert sorted(ours) == sorted([*FEDN, *CLIENTS])
 
@@ -153,17 +153,13 @@ def test_a_service_starts_when_what_it_needs_is_healthy(services: dict[str, Any]
     assert {name: sorted(need) for name, need in needs.items()} == {
         "mongo": [],
         "minio": [],
-        "hooks": [],
-        "controller": ["minio", "mongo"],
-        "combiner": ["controller", "hooks"],
-        "client-1": ["combiner", "controller"],
-        "client-2": ["combiner", "controller"],
+        "server": ["minio", "mongo"],
+        "client-1": ["server"],
+        "client-2": ["server"],
     }
 
 
-def test_sites_reach_controller_and_combiner_and_nothing_else(
-    folder: Path, services: dict[str, Any]
-) -> None:
+def test_sites_reach_the_server_and_nothing_else(folder: Path, services: dict[str, Any]) -> None:
     networks = yaml.safe_load(resolve(folder).stdout)["networks"]
     assert networks == {"default": None, "servers": {"internal": True}, "sites": {"internal": True}}
     members = {
@@ -173,9 +169,9 @@ def test_sites_reach_controller_and_combiner_and_nothing_else(
         for network in networks
     }
     assert members == {
-        "default": ["controller"],
-        "servers": ["combiner", "controller", "hooks", "minio", "mongo"],
-        "sites": ["client-1", "client-2", "combiner", "controller"],
+        "default": ["server"],
+        "servers": ["minio", "mongo", "server"],
+        "sites": ["client-1", "client-2", "server"],
     }
 
 
@@ -225,7 +221,7 @@ def test_a_client_joins_under_the_name_of_its_site(
         assert command == ["python", "/opt/joining/join.py"]
         name = f"site-{number}"
         assert settings == {
-            "api_url": "http://controller:8092",
+            "api_url": "http://server:8092",
             "name": name,
             "client_id": name,
         }
@@ -235,25 +231,17 @@ def test_a_client_joins_under_the_name_of_its_site(
         }
 
 
-@pytest.mark.parametrize("name", ["controller", "combiner"])
-def test_fedns_servers_find_their_settings(
-    services: dict[str, Any], folder: Path, tmp_path: Path, name: str
+def test_the_server_finds_its_settings(
+    services: dict[str, Any], folder: Path, tmp_path: Path
 ) -> None:
-    command, settings = started(services[name], tmp_path, "fedn.yaml")
-    assert command[:3] == ["fedn", name, "start"]
+    command, settings = started(services["server"], tmp_path, "fedn.yaml")
+    assert command[:4] == ["python", "-m", "fednkit.network.server", "-"]
     # Not `storage_endpoint_url`, as in FEDn's own template: FEDn reads the other one.
-    assert settings["storage"]["storage_config"]["storage_endpoint"] == "http://minio:9000"
-    assert (
-        settings["storage"]["storage_config"]["storage_secret_key"]
-        == (secrets_of(folder)["MINIO_PASSWORD"])
-    )
-    assert (
-        settings["statestore"]["mongo_config"]["password"] == secrets_of(folder)["MONGO_PASSWORD"]
-    )
-    # With it, FEDn would serve Werkzeug's debugger, which runs any code that it is sent.
-    assert settings["controller"]["debug"] is False
-    for variable in ("STATESTORE_CONFIG", "MODELSTORAGE_CONFIG"):
-        assert services[name]["environment"][variable] == "/tmp/fedn.yaml"
+    storage = settings["storage"]["storage_config"]
+    assert storage["storage_endpoint"] == "http://minio:9000"
+    passwords = secrets_of(folder)
+    assert storage["storage_secret_key"] == passwords["MINIO_PASSWORD"]
+    assert settings["statestore"]["mongo_config"]["password"] == passwords["MONGO_PASSWORD"]
 
 
 def test_what_a_site_gets_starts_its_image_on_its_data(client: dict[str, Any]) -> None:

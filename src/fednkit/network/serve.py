@@ -91,7 +91,12 @@ def run(options: argparse.Namespace) -> None:
         )
     store = None if options.store is None else str(usable(options.store))
     setup = Setup(
-        options.host, options.port, options.combiner_port, options.fqdn, tokens, store=store
+        host=options.host,
+        port=options.port,
+        combiner_port=options.combiner_port,
+        fqdn=options.fqdn,
+        tokens=tokens,
+        store=store,
     )
     try:
         serve(setup)

@@ -1,12 +1,12 @@
 """A whole FEDn network in one process: its controller and combiner, with embedded storage.
 
 This is FEDn's own code. Only what it stores to is replaced, see fednkit.storage, so that nothing
-has to be installed. Run by local.py and serve.py:
+has to be installed. Run by local.py, serve.py, and in the containers of compose.yaml:
 
-    python -m fednkit.network.server READY_FILE [SETUP]
+    python -m fednkit.network.server READY_FILE|- [SETUP]
 
 SETUP is a `Setup` in JSON. It writes the ports to READY_FILE when all is up, and ends when its
-standard input closes, which happens however the parent ends.
+standard input closes, which happens however the parent ends. With `-` it ends by a signal.
 """
 
 import json
@@ -16,6 +16,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,35 +39,45 @@ NETWORK = "federation"
 class Setup:
     """Where the network listens, and whom it lets in.
 
-    host: the one address, or its name, that both listen on and that clients are told.
+    host: the one address, or its name, that clients are told and that both listen on;
+    listen: the address to listen on, when that is another one.
     port, combiner_port: of the controller and of the combiner; 0 takes a free one.
     fqdn: what clients are told instead: the TLS proxy whose port 443 leads to the combiner.
     tokens: whether callers need a token that was made with the secret in the environment.
     sites: names by client id, when no other site may join.
     store: the folder of what is kept; None: nothing is.
+    settings: FEDn's settings file, whose MongoDB and object store are used instead.
     """
 
     host: str = LOOPBACK
+    listen: str | None = None
     port: int = 0
     combiner_port: int = 0
     fqdn: str | None = None
     tokens: bool = False
     sites: dict[str, str] | None = None
     store: str | None = None
+    settings: str | None = None
 
 
-def serve(ready: Path, setup: Setup) -> None:
-    """Bring the network up, say so in the file `ready`, and serve until standard input ends."""
+def serve(ready: Path | None, setup: Setup) -> None:
+    """Bring the network up, say so in the file `ready`, and serve until standard input ends.
+
+    ready: None: serve until a signal comes.
+    """
     # FEDn reads these when it is imported.
     if not setup.tokens:
         os.environ.pop(SECRET, None)
     # Port 9 refuses at once; FEDn would look up the name of a hook service in every round.
     os.environ["HOOK_SERVICE_HOST"] = f"{LOOPBACK}:9"
 
-    ready = ready.absolute()
     # Private, and gone at the end.
-    temporary = ready.parent / "temporary"
-    temporary.mkdir(mode=0o700)
+    if ready is None:
+        temporary = Path(tempfile.mkdtemp())
+    else:
+        ready = ready.absolute()
+        temporary = ready.parent / "temporary"
+        temporary.mkdir(mode=0o700)
     for variable, name in (("FEDN_MODEL_DIR", "models"), ("FEDN_COMPUTE_PACKAGE_DIR", "packages")):
         (temporary / name).mkdir()
         os.environ[variable] = str(temporary / name)
@@ -78,31 +89,37 @@ def serve(ready: Path, setup: Setup) -> None:
     from werkzeug.serving import make_server
 
     from ..storage.interrupted import answer_when_kept, continue_later, find_interrupted
-    from ..storage.store import open_store
+    from ..storage.store import connect, open_store
     from ._routes import RouteGuard
     from ._sites import Sites, token_claims
 
     claims = token_claims(os.environ[SECRET]) if setup.tokens else None
     sites = Sites(setup.sites, claims)
-    folder = Path(setup.store) if setup.store else None
-    repository, database = open_store(folder, Path.cwd(), temporary / "files", NETWORK)
+    if setup.settings:
+        repository, database = connect(Path(setup.settings), Path.cwd())
+    else:
+        folder = Path(setup.store) if setup.store else None
+        repository, database = open_store(folder, Path.cwd(), temporary / "files", NETWORK)
     control = Control.create_instance(NETWORK, repository, database)
     interrupted = find_interrupted(control)
     answer_when_kept(app, control)
     RouteGuard(app, sites, claims)
-    api = make_server(setup.host, setup.port, app, threaded=True)
+    api = make_server(setup.listen or setup.host, setup.port, app, threaded=True)
     combiner_port = setup.combiner_port or free_port(setup.host)
     _start_combiner(setup, sites, (combiner_port, api.server_port), repository, database)
     threading.Thread(target=api.serve_forever, daemon=True).start()
     continue_later(control, interrupted)
 
-    part = ready.with_suffix(".tmp")
-    ports = {"api_port": api.server_port, "combiner_port": combiner_port}
-    part.write_text(json.dumps(ports), encoding="utf-8")
-    part.replace(ready)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
-        sys.stdin.read()
+        if ready is None:
+            threading.Event().wait()
+        else:
+            part = ready.with_suffix(".tmp")
+            ports = {"api_port": api.server_port, "combiner_port": combiner_port}
+            part.write_text(json.dumps(ports), encoding="utf-8")
+            part.replace(ready)
+            sys.stdin.read()
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         # FEDn's threads never end by themselves.
@@ -119,6 +136,7 @@ def _start_combiner(
     import grpc
     from fedn.network.combiner import combiner
 
+    from ..storage.store import COMBINER
     from ._calls import CallGuard, let_controller_call
     from ._guard import Guard
     from ._models import SiteModels
@@ -134,7 +152,7 @@ def _start_combiner(
         "host": setup.host,
         "port": ports[0],
         "fqdn": setup.fqdn,
-        "name": "combiner",
+        "name": COMBINER,
         "secure": False,
         "verify": False,
         "max_clients": MAX_SITES,
@@ -145,7 +163,7 @@ def _start_combiner(
 
     def guarded_server(*arguments: Any, **options: Any) -> Any:
         options["interceptors"] = [CallGuard(secret, sites), *options.get("interceptors", ())]
-        return _bound_to(setup.host, make_server)(*arguments, **options)
+        return _bound_to(setup.listen or setup.host, make_server)(*arguments, **options)
 
     def guarded_handler(server: Any, *arguments: Any, **options: Any) -> Any:
         handler = make_handler(server, *arguments, **options)
@@ -184,4 +202,5 @@ def free_port(host: str = LOOPBACK) -> int:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), Setup(**json.loads("".join(sys.argv[2:]) or "{}")))
+    ready_file = None if sys.argv[1] == "-" else Path(sys.argv[1])
+    serve(ready_file, Setup(**json.loads("".join(sys.argv[2:]) or "{}")))

@@ -8,14 +8,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from unittest import mock
 
+import yaml
 from fedn.network.storage.dbconnection import DatabaseConnection
 from fedn.network.storage.s3.repository import Repository
 
 from ._database import IN_MEMORY, Database
-from ._documents import Documents
 from ._files import Files
 
-__all__ = ["BUCKETS", "DATABASE", "FILES", "open_store"]
+__all__ = ["BUCKETS", "COMBINER", "DATABASE", "FILES", "connect", "open_store"]
+
+# The combiner's name; there is one.
+COMBINER = "combiner"
 
 DATABASE, FILES = "store.sqlite3", "files"
 BUCKETS = {
@@ -47,15 +50,35 @@ def open_store(
     """
     if folder is not None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # It brings mongomock, which a server with MongoDB does without.
+    from ._documents import Documents
+
     database = Database(IN_MEMORY if folder is None else folder / DATABASE)
     files = Files(temporary if folder is None else folder / FILES, database)
     repository = _Repository({**BUCKETS, "files": files})
-    for name in files.list_artifacts(repository.context_bucket):
-        content = files.get_artifact(name, repository.context_bucket)
-        (packages / PurePosixPath(name).name).write_bytes(content)
     with mock.patch("pymongo.MongoClient", lambda **_: Documents(database)):
         state = DatabaseConnection({"type": "MongoDB", "mongo_config": {}}, network)
-    # The one of this process enters itself, with the port that it has now.
-    for combiner in state.combiner_store.list(0, 0, None):
-        state.combiner_store.delete(combiner.combiner_id)
+    _prepare(repository, state, packages)
     return repository, state
+
+
+def connect(settings: Path, packages: Path) -> tuple[Repository, DatabaseConnection]:
+    """Return the two stores that a settings file of FEDn names.
+
+    packages: as of `open_store`.
+    """
+    named = yaml.safe_load(settings.read_text("utf-8"))
+    storage = named["storage"]
+    repository = Repository(storage["storage_config"], storage_type=storage["storage_type"])
+    state = DatabaseConnection(named["statestore"], named["network_id"])
+    _prepare(repository, state, packages)
+    return repository, state
+
+
+def _prepare(repository: Repository, state: DatabaseConnection, packages: Path) -> None:
+    for name in repository.client.list_artifacts(repository.context_bucket):
+        content = repository.get_compute_package(name)
+        (packages / PurePosixPath(name).name).write_bytes(content)
+    # The one of this process enters itself, with the port that it has now.
+    if before := state.combiner_store.get_by_name(COMBINER):
+        state.combiner_store.delete(before.combiner_id)
