@@ -45,6 +45,7 @@ class Site:
         register(api, self.client_id, name)
         self.metadata = [("client", self.client_id)]
         self.channel = connection(address)
+        self.connector = rpc.ConnectorStub(self.channel)
         self.models, self.combiner = (
             rpc.ModelServiceStub(self.channel),
             rpc.CombinerStub(self.channel),
@@ -61,7 +62,7 @@ class Site:
 
     def _beat(self) -> None:
         """Stay online; also while the test is slow."""
-        beat = rpc.ConnectorStub(self.channel).SendHeartbeat
+        beat = self.connector.SendHeartbeat
         with suppress(grpc.RpcError):
             while True:
                 beat(fedn.Heartbeat(sender=self.sender()), metadata=self.metadata)

@@ -1,5 +1,6 @@
 """One site: what it was asked for, and what it may still send."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from typing import Any
 import fedn.network.grpc.fedn_pb2 as fedn
 
 __all__ = ["PREDICTION", "TRAINING", "VALIDATION", "Site"]
+
+log = logging.getLogger("fedn")
 
 # Kinds of tasks.
 TRAINING = int(fedn.StatusType.MODEL_UPDATE)
@@ -44,6 +47,7 @@ class Site:
     last_seen: float = float("-inf")
     tasks: dict[int, dict[str, bool]] = field(default_factory=dict)
     reports: dict[str, None] = field(default_factory=dict)
+    report_count: int = 0
     allowance: float = MAX_STORED_BYTES
     counted_at: float = 0.0
     clock: Callable[[], float] = time.monotonic
@@ -92,10 +96,11 @@ class Site:
     def report(self, what: str) -> None:
         """Note what it did that it may not, for the log and for the round's record."""
         with self._lock:
+            self.report_count += 1
             if what in self.reports or len(self.reports) >= MAX_REPORTS:
                 return
             self.reports[what] = None
-        print(f"{self.name}: {what}", flush=True)
+        log.warning(f"{self.name}: {what}")
 
     def take_reports(self) -> list[str]:
         """Return what was reported since the last time."""

@@ -7,6 +7,7 @@ or, without tokens, by the connection that opened its task stream.
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -201,6 +202,14 @@ class Sites:
             if reports := site.take_reports():
                 found.setdefault(site.name, []).extend(reports)
         return found
+
+    def report_counts(self) -> dict[str, int]:
+        """Return how often each site was reported since the server's start, by its name."""
+        counts: Counter[str] = Counter()
+        with self._lock:
+            for site in self._sites.values():
+                counts[site.name] += site.report_count
+        return dict(counts)
 
     def _by_claims(self, metadata: Mapping[str, Any]) -> Site:
         """Return the site that a token was made for."""

@@ -63,6 +63,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="serve nothing: look whether the folder of a store, or a copy of one, is whole",
     )
     parser.add_argument(
+        "--metrics-port",
+        type=int,
+        metavar="PORT",
+        help=f"of {LOOPBACK}, where /metrics has figures for Prometheus; 0: a free one "
+        "(default: none)",
+    )
+    parser.add_argument("--json-log", action="store_true", help="write the log as JSON lines")
+    parser.add_argument(
         "--fqdn",
         metavar="NAME",
         help="the TLS proxy on whose port 443 sites reach the combiner, as in deploy/nginx.conf",
@@ -83,6 +91,8 @@ def run(options: argparse.Namespace) -> None:
             "name it with --fqdn, or unset the variable"
         )
     check_ports(options.host, {"--port": options.port, "--combiner-port": options.combiner_port})
+    if options.metrics_port is not None:
+        check_ports(LOOPBACK, {"--metrics-port": options.metrics_port})
     if not (tokens or options.no_tokens or _is_loopback(options.host)):
         raise ProjectError(
             f"--host {options.host}: other machines reach it, and without tokens each of them can "
@@ -97,6 +107,8 @@ def run(options: argparse.Namespace) -> None:
         fqdn=options.fqdn,
         tokens=tokens,
         store=store,
+        metrics_port=options.metrics_port,
+        json_log=options.json_log,
     )
     try:
         serve(setup)
@@ -127,6 +139,8 @@ def serve(setup: Setup) -> None:
             + (f", for sites {setup.fqdn}:443" if setup.fqdn else ""),
             f"log: {shown(server.log)}",
         ]
+        if "metrics_port" in ports:
+            lines.append(f"metrics: http://{LOOPBACK}:{ports['metrics_port']}/metrics")
         if setup.tokens:
             lines.append("both demand tokens: fednkit token --help")
         elif setup.host != LOOPBACK:

@@ -47,6 +47,8 @@ class Setup:
     sites: names by client id, when no other site may join.
     store: the folder of what is kept; None: nothing is.
     settings: FEDn's settings file, whose MongoDB and object store are used instead.
+    metrics_port: of the loopback, for Prometheus; 0 takes a free one, None: no figures.
+    json_log: whether the log is JSON.
     """
 
     host: str = LOOPBACK
@@ -58,6 +60,8 @@ class Setup:
     sites: dict[str, str] | None = None
     store: str | None = None
     settings: str | None = None
+    metrics_port: int | None = None
+    json_log: bool = False
 
 
 def serve(ready: Path | None, setup: Setup) -> None:
@@ -71,35 +75,23 @@ def serve(ready: Path | None, setup: Setup) -> None:
     # Port 9 refuses at once; FEDn would look up the name of a hook service in every round.
     os.environ["HOOK_SERVICE_HOST"] = f"{LOOPBACK}:9"
 
-    # Private, and gone at the end.
-    if ready is None:
-        temporary = Path(tempfile.mkdtemp())
-    else:
-        ready = ready.absolute()
-        temporary = ready.parent / "temporary"
-        temporary.mkdir(mode=0o700)
-    for variable, name in (("FEDN_MODEL_DIR", "models"), ("FEDN_COMPUTE_PACKAGE_DIR", "packages")):
-        (temporary / name).mkdir()
-        os.environ[variable] = str(temporary / name)
-    # Where FEDn looks for packages too.
-    os.chdir(temporary / "packages")
+    ready = ready.absolute() if ready else None
+    temporary = _enter_temporary_folder(ready)
 
     from fedn.network.api.server import app
     from fedn.network.controller.control import Control
     from werkzeug.serving import make_server
 
+    from ..monitoring.logs import use_json
     from ..storage.interrupted import answer_when_kept, continue_later, find_interrupted
-    from ..storage.store import connect, open_store
     from ._routes import RouteGuard
     from ._sites import Sites, token_claims
 
+    if setup.json_log:
+        use_json("fedn", "werkzeug")
     claims = token_claims(os.environ[SECRET]) if setup.tokens else None
     sites = Sites(setup.sites, claims)
-    if setup.settings:
-        repository, database = connect(Path(setup.settings), Path.cwd())
-    else:
-        folder = Path(setup.store) if setup.store else None
-        repository, database = open_store(folder, Path.cwd(), temporary / "files", NETWORK)
+    repository, database = _open_stores(setup, temporary)
     control = Control.create_instance(NETWORK, repository, database)
     interrupted = find_interrupted(control)
     answer_when_kept(app, control)
@@ -109,6 +101,12 @@ def serve(ready: Path | None, setup: Setup) -> None:
     _start_combiner(setup, sites, (combiner_port, api.server_port), repository, database)
     threading.Thread(target=api.serve_forever, daemon=True).start()
     continue_later(control, interrupted)
+    told = {"api_port": api.server_port, "combiner_port": combiner_port}
+    if setup.metrics_port is not None:
+        from ..monitoring.metrics import Figures, serve_metrics
+
+        figures = Figures(database, sites.report_counts)
+        told["metrics_port"] = serve_metrics(setup.metrics_port, figures)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
@@ -116,14 +114,39 @@ def serve(ready: Path | None, setup: Setup) -> None:
             threading.Event().wait()
         else:
             part = ready.with_suffix(".tmp")
-            ports = {"api_port": api.server_port, "combiner_port": combiner_port}
-            part.write_text(json.dumps(ports), encoding="utf-8")
+            part.write_text(json.dumps(told), encoding="utf-8")
             part.replace(ready)
             sys.stdin.read()
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         # FEDn's threads never end by themselves.
         os._exit(0)
+
+
+def _enter_temporary_folder(ready: Path | None) -> Path:
+    """Return a private folder, in which FEDn's packages and the combiner's models will be."""
+    if ready is None:
+        temporary = Path(tempfile.mkdtemp())
+    else:
+        temporary = ready.parent / "temporary"
+        temporary.mkdir(mode=0o700)
+    for variable, name in (("FEDN_MODEL_DIR", "models"), ("FEDN_COMPUTE_PACKAGE_DIR", "packages")):
+        (temporary / name).mkdir()
+        os.environ[variable] = str(temporary / name)
+    # Where FEDn looks for packages too.
+    os.chdir(temporary / "packages")
+    return temporary
+
+
+def _open_stores(setup: Setup, temporary: Path) -> tuple[Any, Any]:
+    """Return FEDn's object store and its state store."""
+    from ..storage.store import connect, open_store
+
+    packages = temporary / "packages"
+    if setup.settings:
+        return connect(Path(setup.settings), packages)
+    folder = Path(setup.store) if setup.store else None
+    return open_store(folder, packages, temporary / "files", NETWORK)
 
 
 def _start_combiner(

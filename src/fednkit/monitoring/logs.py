@@ -1,0 +1,33 @@
+"""The server's log as JSON, one object a line."""
+
+import json
+import logging
+from datetime import datetime, timezone
+
+__all__ = ["JsonFormatter", "use_json"]
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record as `time` (ISO 8601, UTC), `level`, `logger`, `message`, and `exception`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def use_json(*names: str) -> None:
+    """Have these loggers, and all that have no handler of their own, write JSON."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.getLogger().handlers = [handler]
+    for name in names:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
