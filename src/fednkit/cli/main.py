@@ -25,7 +25,8 @@ COMMANDS = {
     "report": ("runs.report", "show runs as a page: is federation worth it?"),
     "runs": ("runs.manage", "list, compare and remove runs"),
     "network": ("network.local", "train over a real FEDn network on this machine"),
-    "serve": ("network.serve", "run FEDn's controller and combiner for trials between machines"),
+    "serve": ("network.serve", "run FEDn's controller and combiner for other machines"),
+    "move": ("storage.move", "move what serve --store kept into MongoDB and an object store"),
     "upload": ("controller.upload", "hand package and seed model to a controller elsewhere"),
     "invite": ("controller.invite", "write the folder with which one site joins"),
     "session": ("sessions.session", "start, follow and collect rounds on a controller elsewhere"),
@@ -37,7 +38,7 @@ COMMANDS = {
     "docs": ("docs.command", "print a page of the guide: simulate, privacy, going live ..."),
 }
 # They run outside a project too, or find what is wrong with its version.
-ANY_VERSION = ("doctor", "docs", "token", "where")
+ANY_VERSION = ("doctor", "docs", "move", "token", "where")
 
 
 def main(arguments: list[str] | None = None) -> None:

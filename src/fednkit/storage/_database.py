@@ -73,6 +73,12 @@ class Database:
             raise ProjectError(f"{shown(Path(path))}: not a store's file: {error}") from None
         threading.Thread(target=self._commit_now_and_then, daemon=True).start()
 
+    def collections(self) -> list[str]:
+        """Return the names of the collections that have documents."""
+        with self._lock:
+            rows = self._connection.execute("SELECT DISTINCT collection FROM documents").fetchall()
+        return [name for (name,) in rows]
+
     def documents(self, collection: str) -> Iterator[dict[str, Any]]:
         """Yield the documents of a collection, in the order in which they came."""
         with self._lock:

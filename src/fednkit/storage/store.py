@@ -12,10 +12,12 @@ import yaml
 from fedn.network.storage.dbconnection import DatabaseConnection
 from fedn.network.storage.s3.repository import Repository
 
+from ..project.errors import ProjectError
+from ..project.paths import shown
 from ._database import IN_MEMORY, Database
 from ._files import Files
 
-__all__ = ["BUCKETS", "COMBINER", "DATABASE", "FILES", "connect", "open_store"]
+__all__ = ["BUCKETS", "COMBINER", "DATABASE", "FILES", "connect", "connected", "open_store"]
 
 # The combiner's name; there is one.
 COMBINER = "combiner"
@@ -67,12 +69,26 @@ def connect(settings: Path, packages: Path) -> tuple[Repository, DatabaseConnect
 
     packages: as of `open_store`.
     """
-    named = yaml.safe_load(settings.read_text("utf-8"))
-    storage = named["storage"]
-    repository = Repository(storage["storage_config"], storage_type=storage["storage_type"])
-    state = DatabaseConnection(named["statestore"], named["network_id"])
+    repository, state = connected(settings)
     _prepare(repository, state, packages)
     return repository, state
+
+
+def connected(settings: Path) -> tuple[Repository, DatabaseConnection]:
+    """Return the two stores that a settings file of FEDn names, as they are.
+
+    Raises `ProjectError` if the file does not name them.
+    """
+    try:
+        named = yaml.safe_load(settings.read_text("utf-8"))
+        network, state, storage = (named[key] for key in ("network_id", "statestore", "storage"))
+        config, kind = storage["storage_config"], storage["storage_type"]
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise ProjectError(
+            f"{shown(settings)}: expected FEDn's settings, with network_id, statestore and storage "
+            f"(storage_type, storage_config), found no {error}"
+        ) from None
+    return Repository(config, storage_type=kind), DatabaseConnection(state, network)
 
 
 def _prepare(repository: Repository, state: DatabaseConnection, packages: Path) -> None:

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import mongomock
 import numpy as np
 import pytest
 from fedn.network.storage.dbconnection import DatabaseConnection
@@ -21,12 +22,14 @@ from fedn.network.storage.s3.repository import Repository
 from fedn.network.storage.statestore.stores.dto.model import ModelDTO
 from fedn.network.storage.statestore.stores.dto.session import SessionDTO
 from fedn.network.storage.statestore.stores.dto.status import StatusDTO
+from stand_ins import ObjectStore
 
+from fednkit.cli.main import main
 from fednkit.project.errors import ProjectError
 from fednkit.storage import _documents as documents
 from fednkit.storage._database import Database
 from fednkit.storage.check import check, usable
-from fednkit.storage.store import DATABASE, FILES, open_store
+from fednkit.storage.store import DATABASE, FILES, connected, open_store
 
 # Each in a process of its own: a store is its server's alone.
 WRITER = """
@@ -57,6 +60,12 @@ SESSION = {
     "helper_type": "numpyhelper",
 }
 
+SETTINGS = """
+network_id: network
+statestore: {type: MongoDB, mongo_config: {}}
+storage: {storage_type: BOTO3, storage_config: {storage_bucket: other}}
+"""
+
 Open = Callable[[], tuple[Repository, DatabaseConnection]]
 
 
@@ -86,6 +95,12 @@ def opened(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ope
         return open_store(folder, packages, tmp_path / "unused", "network")
 
     return open_it
+
+
+def closed(opened: Open, folder: Path) -> Path:
+    """Return the folder after the server that used it has gone; the next one is there."""
+    opened()
+    return folder
 
 
 def model_bytes(value: float) -> bytes:
@@ -284,3 +299,43 @@ def test_a_later_version_is_refused(folder: Path) -> None:
     execute(folder / DATABASE, "PRAGMA user_version = 2")
     with pytest.raises(ProjectError, match="expected version 1 of the store, found 2"):
         usable(folder)
+
+
+def test_what_was_kept_moves_to_other_stores(
+    opened: Open,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    repository, state = opened()
+    model, session = add_model(repository, state), add_session(state)
+    folder = shutil.copytree(closed(opened, folder), tmp_path / "copy")
+    mongo: Any = mongomock.MongoClient()
+    objects = ObjectStore()
+    monkeypatch.setattr("pymongo.MongoClient", lambda **_: mongo)
+    monkeypatch.setattr("boto3.client", lambda *_, **__: objects)
+    settings = tmp_path / "fedn.yaml"
+    settings.write_text(SETTINGS)
+    # It can be repeated.
+    for _ in range(2):
+        main(["move", str(folder), str(settings)])
+    assert "moved 2 documents and 1 files" in capsys.readouterr().out
+    moved, there = connected(settings)
+    assert moved.get_model(model) == model_bytes(0)
+    assert moved.model_bucket == "other"
+    assert there.model_store.get(model).name == "one"
+    assert there.session_store.get(session).session_config.to_dict()["round_timeout"] == 10
+    add_session(there)
+    with pytest.raises(SystemExit, match="found 1 entries of another server in"):
+        main(["move", str(folder), str(settings)])
+
+
+def test_a_settings_file_that_names_no_stores_is_refused(
+    opened: Open, folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(closed(opened, folder), tmp_path / "copy")
+    settings = tmp_path / "fedn.yaml"
+    settings.write_text("network_id: n\n")
+    with pytest.raises(SystemExit, match="expected FEDn's settings, with network_id, statestore"):
+        main(["move", str(folder), str(settings)])

@@ -1,0 +1,81 @@
+"""Move what `serve --store` kept into MongoDB and an object store: fednkit move DIR SETTINGS."""
+
+import argparse
+from pathlib import Path
+
+from fedn.network.storage.dbconnection import DatabaseConnection
+from fedn.network.storage.s3.repository import Repository
+
+from ..project.errors import ProjectError
+from ..project.paths import shown
+from ._database import Database
+from .check import check
+from .store import BUCKETS, DATABASE, FILES, connected
+
+__all__ = ["add_options", "move", "run"]
+
+# Where a server listens; another one enters itself.
+LEFT_OUT = {"network.combiners"}
+# What a server that has been used has, and by what it is told apart.
+USED = {"control.model": "model", "control.sessions": "session_id"}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fednkit move`."""
+    parser.add_argument("store", type=Path, metavar="DIR", help="the folder of `serve --store`")
+    parser.add_argument(
+        "settings",
+        type=Path,
+        metavar="SETTINGS",
+        help="FEDn's settings file, which names MongoDB and the object store",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Move, and say what."""
+    print(check(options.store))
+    repository, state = connected(options.settings)
+    documents, files = move(options.store, repository, state)
+    print(f"moved {documents} documents and {files} files; {shown(options.store)} stays as it is")
+
+
+def move(folder: Path, repository: Repository, state: DatabaseConnection) -> tuple[int, int]:
+    """Copy all documents and files of a store that is whole; return how many.
+
+    What was copied before is copied again, so that a move that broke off can be repeated. Raises
+    `ProjectError` if the target holds models or sessions of another server.
+    """
+    database = Database(folder / DATABASE)
+    try:
+        for collection, key in USED.items():
+            known = [entry[key] for entry in database.documents(collection)]
+            others = state.mdb[collection].count_documents({key: {"$exists": True, "$nin": known}})
+            if others:
+                raise ProjectError(
+                    f"expected an unused database, found {others} entries of another server in "
+                    f"{collection}"
+                )
+        buckets = _buckets(repository)
+        files = database.files()
+        for (bucket, name), sha256 in files.items():
+            path = str(folder / FILES / sha256)
+            repository.client.set_artifact(name, path, bucket=buckets[bucket], is_file=True)
+        count = 0
+        for collection in database.collections():
+            if collection in LEFT_OUT:
+                continue
+            for entry in database.documents(collection):
+                state.mdb[collection].replace_one({"_id": entry["_id"]}, entry, upsert=True)
+                count += 1
+    finally:
+        database.close()
+    return count, len(files)
+
+
+def _buckets(repository: Repository) -> dict[str, str]:
+    """Return the target's name of each bucket of a store."""
+    return {
+        BUCKETS["storage_bucket"]: repository.model_bucket,
+        BUCKETS["context_bucket"]: repository.context_bucket,
+        BUCKETS["prediction_bucket"]: repository.prediction_bucket,
+    }
