@@ -150,7 +150,7 @@ class Network:
         """Have sites join; return them when the combiner knows them all."""
         before = self._online()
         sites = [Site(self.api, self.address, f"site-{number}") for number in range(1, count + 1)]
-        _until(lambda: self._online() >= before + count)
+        wait_for(lambda: self._online() >= before + count)
         return sites
 
     def _online(self) -> int:
@@ -173,9 +173,9 @@ class Network:
             rounds = self.api.get_rounds()["result"]
             return max(rounds, key=lambda found: int(found["round_id"]))
 
-        _until(lambda: newest().get("status") in ("Finished", "Failed"))
+        wait_for(lambda: newest().get("status") in ("Finished", "Failed"))
         # The next session must not find this one still at work.
-        _until(lambda: self.api.get_session_status(self.session) in ("Finished", "Failed"))
+        wait_for(lambda: self.api.get_session_status(self.session) in ("Finished", "Failed"))
         combined = newest()["combiners"][0]
         outcome = json.loads(combined["config"]["client_settings"]["outcome"])
         model_id = newest_model(self.api)["model_id"]
@@ -209,7 +209,7 @@ def network(folder: Path, setup: str = "{}") -> Iterator[Network]:
             command, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
         )
     try:
-        _until(lambda: ready.exists() or server.poll() is not None)
+        wait_for(lambda: ready.exists() or server.poll() is not None)
         started = Network(folder, json.loads(ready.read_text("utf-8")))
         seed = folder / "seed.npz"
         seed.write_bytes(model(0, 0))
@@ -220,7 +220,8 @@ def network(folder: Path, setup: str = "{}") -> Iterator[Network]:
         server.wait(timeout=TIMEOUT_SECONDS)
 
 
-def _until(condition: Any) -> None:
+def wait_for(condition: Any) -> None:
+    """Wait until something holds."""
     deadline = time.monotonic() + 3 * TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < deadline

@@ -9,7 +9,7 @@ import fedn.network.grpc.fedn_pb2 as fedn
 import fedn.network.grpc.fedn_pb2_grpc as rpc
 import grpc
 import pytest
-from hostile_sites import Network, Site, model, network
+from hostile_sites import Network, Site, model, network, wait_for
 
 from fednkit.network._calls import FOR_CONTROLLER, FOR_SITES
 from fednkit.network._models import SiteModels
@@ -187,6 +187,21 @@ def test_models_are_private_and_gone_with_the_server(tmp_path: Path) -> None:
         site[0].send(model_id, model(1, 1))
         assert started.outcome()[0] == [1, 1]
     assert not private.exists()
+
+
+def test_a_round_that_fails_in_fedn_is_not_the_last(tmp_path: Path) -> None:
+    with network(tmp_path) as started:
+        sites = started.join(1)
+        (seed,) = (tmp_path / "server" / "temporary" / "files").iterdir()
+        lost = seed.rename(tmp_path / "lost")
+        session = started.api.start_session(
+            name="lost", helper="numpyhelper", rounds=1, round_timeout=3, min_clients=1
+        )["session_id"]
+        wait_for(lambda: started.api.get_session_status(session) == "Finished")
+        lost.rename(seed)
+        model_id = started.start(sites)
+        sites[0].send(model_id, model(1, 1))
+        assert started.outcome()[0] == [1, 1]
 
 
 def test_every_call_of_the_combiner_has_a_row_and_the_controllers_are_closed(

@@ -35,8 +35,8 @@ def hooks(address: str) -> None:
 
 
 def serve(address: str, ready: Path) -> None:
-    # FEDn reads it when it is imported.
-    os.environ["FEDN_COMPUTE_PACKAGE_DIR"] = str(Path.cwd())
+    # FEDn reads it when it is imported, which is before `server.serve` sets it.
+    os.environ["FEDN_COMPUTE_PACKAGE_DIR"] = str(ready.parent / "temporary" / "packages")
     from fedn.network.combiner.hooks.hook_client import CombinerHookInterface
     from fedn.network.combiner.modelservice import ModelService
 

@@ -155,7 +155,7 @@ def test_it_listens_on_loopback_only(project: Installed) -> None:
     process.send_signal(signal.SIGINT)
     rest(process)
     assert len(lasting) == 4
-    assert len(listening) == 3
+    assert len(listening) == 2
     assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
 
 

@@ -87,6 +87,9 @@ def test_it_installs_with_its_hashes_checked(version: str, tmp_path: Path) -> No
     command: list[str | Path] = [own, "-c", code]
     server = subprocess.run(command, env=environment, **CAPTURED)
     assert "FileNotFoundError" in server.stderr.splitlines()[-1], server.stderr
+    command = [own, "-m", "fednkit", "move", tmp_path, "fedn.yaml"]
+    move = subprocess.run(command, env=environment, **CAPTURED)
+    assert "expected the folder of a store" in move.stderr
 
 
 @pytest.mark.parametrize("framework", SLOW_BUT_NUMPY)

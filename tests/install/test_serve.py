@@ -91,10 +91,8 @@ def test_it_listens_at_the_address_that_was_asked_for_and_at_no_other(project: I
     listening = subprocess.run(command, **CAPTURED).stdout.replace("::ffff:", "").split()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
-    store = [address for address in listening if address not in asked]
     assert len(asked) == 2
-    assert sorted(listening) == sorted(asked + store)
-    assert [address.split(":")[0] for address in store] == ["127.0.0.1"]
+    assert sorted(listening) == sorted(asked)
 
 
 @pytest.mark.parametrize("option", ["--port", "--combiner-port"])

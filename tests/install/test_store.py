@@ -111,6 +111,7 @@ def test_a_server_that_is_killed_at_any_moment_loses_nothing(
     server.stop()
     (run,) = (project.folder / "runs").glob("*-session")
     record = json.loads((run / "metrics.json").read_text("utf-8"))
-    assert [entry["updates"] for entry in record["rounds"]] == [2] * ROUNDS
+    logs = [(tmp_path / name / "client.log").read_text() for name in ("site-1", "site-2")]
+    assert [entry["updates"] for entry in record["rounds"]] == [2] * ROUNDS, "\n".join(logs)
     assert project.same_arrays(run / "model.npz", expected)
     assert "whole" in project.fednkit("serve", "--check", str(store))

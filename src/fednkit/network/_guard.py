@@ -53,6 +53,30 @@ class Guard:
         self._handler.waitforit = self._remember_and_wait
         round_handler.hook_interface = round_handler.aggregator = self
         round_handler.set_aggregator = self.set_aggregator
+        self._run, self._train = round_handler.run, round_handler.execute_training_round
+        round_handler.run, round_handler.execute_training_round = self.run, self.train
+
+    def run(self) -> None:
+        """Work on rounds for ever; FEDn's loop ends with the first that fails."""
+        while True:
+            try:
+                self._run()
+            except Exception:
+                log.exception("a round failed; the next one can begin")
+
+    def train(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Do a round, and return FEDn's record of it; of one that failed too.
+
+        FEDn's controller would wait for it without end.
+        """
+        try:
+            return self._train(config)  # type: ignore[no-any-return]
+        except Exception as error:
+            log.exception("a round failed")
+            self._config = config
+            self._record({"stays": f"the round failed: {type(error).__name__}"})
+            figures = {"aggregation_time": {"nr_aggregated_models": 0}}
+            return {"config": config, "round_id": config["round_id"], "data": figures}
 
     @property
     def model_updates(self) -> Any:
