@@ -12,6 +12,7 @@ from fednkit.data import seed
 from fednkit.project.console import console
 from fednkit.project.errors import ProjectError
 from fednkit.sessions import display, resume, rounds
+from fednkit.sessions._live import LiveTable, Progress
 from fednkit.sessions.budget import Spending
 from fednkit.sessions.round_options import check_round_options
 from fuzz.kinds import Target, WrongError
@@ -53,6 +54,7 @@ def judge_privacy(case: list[Message]) -> bool:
     reports = {f"site-{n}": rounds._privacy_report({"data": text}) for n, text in enumerate(case)}
     for text, report in zip(case, reports.values(), strict=True):
         rounds._trained_from(text)  # type: ignore[arg-type]
+        rounds._round_id(text)  # type: ignore[arg-type]
         check_report(text, report)
     result = rounds.Round(2, finished=True)
     rounds.add_privacy(result, reports)
@@ -179,6 +181,11 @@ def resumed(scratch: Path) -> Target:
             display.show_table(found, 2)
             for one in found:
                 display.show_round(one, 2)
+            live = LiveTable(options.rounds, found)
+            known = {site for one in found for site in one.sites}
+            # Without a result, the metrics are those of `found`.
+            live.update(Progress(len(found) + 1, 0.0, 60.0, known, known, set()))
+            console.print(live.render(1.0, 24))
         return True
 
     return Target(records(), ["a good run"], odd_record, judge, (ProjectError,))

@@ -25,6 +25,7 @@ __all__ = [
     "online_sites",
     "package_checksum",
     "patient",
+    "planned_rounds",
     "read_token",
     "shared_names",
 ]
@@ -168,6 +169,20 @@ def shared_names(api: APIClient) -> list[str]:
     """Return the names that more than one connected site goes by, sorted."""
     names = [client["name"] for client in listed(api.get_clients()) if client["status"] == "online"]
     return sorted({name for name in names if names.count(name) > 1})
+
+
+def planned_rounds(api_url: str, headers: dict[str, str], session: str) -> int | None:
+    """Return how many rounds a session was started with; None when the controller has no record.
+
+    FEDn keeps it in the session's run, for which its APIClient has no call.
+    """
+    # A session that goes on after a crash has a second run, of the rounds that were left.
+    oldest = {"X-Limit": "1", "X-Sort-Key": "committed_at", "X-Sort-Order": "asc"}
+    url = f"{checked_url(api_url)}/api/v1/runs/"
+    asked = {"params": {"session_id": session}, "headers": {**headers, **oldest}}
+    answer = requests.get(url, timeout=TIMEOUT, **asked)
+    runs = answer.json().get("result") if answer.ok else None
+    return runs[0]["rounds"] if runs else None
 
 
 def package_checksum(api: APIClient) -> str | None:

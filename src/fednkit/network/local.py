@@ -31,12 +31,12 @@ from ..project.processes import ONE_THREAD, PATIENCE_SECONDS, Process, Processes
 from ..runs.run import new_folder
 from ..sessions import resume
 from ..sessions.budget import Spending
-from ..sessions.display import show_round
+from ..sessions.display import finish, live_table, show_round
 from ..sessions.following import follow
 from ..sessions.resume import note, save
 from ..sessions.round_options import add_round_options, check_round_options
 from ..sessions.rounds import Round
-from ..sessions.session import begin, finish, finish_privacy
+from ..sessions.session import begin, finish_privacy
 from .server import LOOPBACK, Setup
 
 __all__ = [
@@ -131,14 +131,13 @@ def _follow(
         save(folder, api, [*results, result], record)
 
     done = len(results)
-    with console.status(f"round {done + 1} of {options.rounds}") as status:
-        for result in follow(api, session, options.round_timeout, living, say, keep, done):
+    with live_table(lambda: options.rounds, results) as watch:
+        for result in follow(api, session, options.round_timeout, living, say, keep, done, watch):
             if spent.over(result, record):
                 break
             results.append(result)
             note(folder, results, record)
             show_round(result, len(clients))
-            status.update(f"round {len(results) + 1} of {options.rounds}")
     finish_privacy(folder, results, record, spent)
 
 

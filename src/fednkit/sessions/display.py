@@ -1,12 +1,16 @@
 """How rounds on a network are printed."""
 
+from pathlib import Path
+
 from rich.table import Table
 
 from ..project.console import console, number, say
+from ..project.paths import shown
 from ..runs import outcomes
+from ._live import live_table
 from .rounds import Round
 
-__all__ = ["show_round", "show_table"]
+__all__ = ["finish", "live_table", "show_round", "show_table"]
 
 
 def show_round(result: Round, sites: int) -> None:
@@ -34,3 +38,13 @@ def show_table(results: list[Round], sites: int) -> None:
         updates = f"{result.updates}/{sites}"
         table.add_row(str(result.number), updates, *metrics, f"{result.seconds:.1f}")
     console.print(table)
+
+
+def finish(folder: Path, results: list[Round], sites: int) -> None:
+    """Print all rounds as a table, and where the newest model and the metrics are."""
+    show_table(results, sites)
+    for name in ("model.npz", "metrics.json"):
+        if (folder / name).exists():
+            say(f"{name}: {shown(folder / name)}")
+    if not any(folder.iterdir()):
+        folder.rmdir()

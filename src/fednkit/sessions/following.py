@@ -1,12 +1,13 @@
 """Follow a session on a FEDn network, round by round."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from fedn import APIClient
 
 from ..project.errors import ProjectError
+from ._live import Progress
 from .rounds import Round, add_privacy, is_over, round_result, session_rounds, update_senders
 
 __all__ = ["ForgottenError", "follow"]
@@ -30,6 +31,7 @@ def follow(
     say: Callable[[str], None],
     keep: Callable[[Round], None],
     done: int = 0,
+    watch: Callable[[Progress], None] | None = None,
 ) -> Iterator[Round]:
     """Yield each round of a session when it and its validation are complete.
 
@@ -37,9 +39,10 @@ def follow(
     it raises when nothing can go on. say: tells the person what is late, and who is missing.
     keep: is handed a round as soon as it made a model, which its validation may come long after.
     done: how many rounds came before this session, in the run that it goes on with.
+    watch: is handed what is known of the round at every poll, which costs one listing more.
     Raises `ProjectError` when the session stops moving, or is forgotten.
     """
-    yield from _Follower(api, session, timeout, living, say, keep, done).rounds()
+    yield from _Follower(api, session, timeout, living, say, keep, done, watch).rounds()
 
 
 class _Follower:
@@ -54,13 +57,16 @@ class _Follower:
         say: Callable[[str], None],
         keep: Callable[[Round], None],
         done: int,
+        watch: Callable[[Progress], None] | None,
     ) -> None:
         self.api, self.session, self.timeout, self.done = api, session, timeout, done
-        self.living, self.say, self.keep = living, say, keep
+        self.living, self.say, self.keep, self.watch = living, say, keep, watch
         # Rounds of this session that were yielded; whose end was seen; that were reported late.
         self.yielded = self.ended = self.late = 0
         # The last round that was kept, and how often a site was asked for what it has not sent.
         self.kept = self.polls = 0
+        # When each round was first listed.
+        self.begun: list[float] = []
         # Since when nothing has moved, and which sites could answer then.
         self.since, self.asked = time.monotonic(), living()
 
@@ -73,6 +79,7 @@ class _Follower:
             if "status" not in known:
                 raise ForgottenError(f"the controller knows no session '{self.session}'")
             rounds = session_rounds(self.api, self.session)
+            self._watch_round(rounds, alive)
             # While the controller was away, nobody could answer.
             self.since += time.monotonic() - asked
             while self.yielded < len(rounds) and is_over(rounds[self.yielded]):
@@ -93,6 +100,7 @@ class _Follower:
         result = round_result(self.api, self.session, entry, number=self.done + self.yielded + 1)
         senders = update_senders(self.api, self.session, entry)
         add_privacy(result, senders)
+        self._report(alive, senders, result)
         if result.finished and not result.used_up and result.number > self.kept:
             self.keep(result)
             self.kept = result.number
@@ -119,6 +127,21 @@ class _Follower:
         for site, cause in result.unusable.items():
             self.say(f"round {result.number}: the validation of {site} is left out: {cause}")
         return result
+
+    def _watch_round(self, rounds: list[dict[str, Any]], alive: set[str]) -> None:
+        """Report the round that runs. `_complete` reports one that has ended."""
+        # A controller that is started again forgets a round that broke off.
+        self.begun = [*self.begun, *[time.monotonic()] * len(rounds)][: len(rounds)]
+        if self.watch and self.yielded < len(rounds) and not is_over(rounds[self.yielded]):
+            self._report(alive, update_senders(self.api, self.session, rounds[self.yielded]))
+
+    def _report(self, alive: set[str], senders: Iterable[str], result: Round | None = None) -> None:
+        """Pass on what is known of the round that is followed."""
+        if self.watch:
+            number, begun = self.done + self.yielded + 1, self.begun[self.yielded]
+            updates = set(senders)
+            progress = Progress(number, begun, self.timeout, self.asked, alive, updates, result)
+            self.watch(progress)
 
     def _check_time(self, rounds: list[dict[str, Any]], alive: set[str]) -> None:
         """Say once that a round is late; raise `ProjectError` when it does not end at all."""

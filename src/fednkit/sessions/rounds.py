@@ -139,13 +139,16 @@ def round_result(api: APIClient, session: str, entry: dict[str, Any], number: in
 def update_senders(api: APIClient, session: str, entry: dict[str, Any]) -> dict[str, PrivacyReport]:
     """Return the sites whose update in a round has come, and what it says of its privacy.
 
-    An update names the model it started from.
+    An update names the model it started from. A round that failed is repeated from the same model;
+    FEDn's clients send its settings back, and with them its id.
     """
-    model = entry["round_config"]["model_id"]
+    model, of_round = entry["round_config"]["model_id"], (str(entry["round_id"]), None)
     return {
         one_line(status["sender"]["name"]): _privacy_report(status)
         for status in listed(api.get_statuses(session_id=session))
-        if status["status"] == "Model update completed." and _trained_from(status["data"]) == model
+        if status["status"] == "Model update completed."
+        and _trained_from(status["data"]) == model
+        and _round_id(status["data"]) in of_round
     }
 
 
@@ -159,6 +162,14 @@ def _trained_from(text: str) -> Any:
     """Return the model that a site says its update started from; None where it says none."""
     try:
         return _read_status(text)["modelId"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _round_id(text: str) -> str | None:
+    """Return the round that a site says its update is of; None where it says none."""
+    try:
+        return str(json.loads(json.loads(_read_status(text)["meta"])["config"])["round_id"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
 

@@ -14,19 +14,19 @@ from ..controller import connection
 from ..controller.connection import HELPER
 from ..controller.upload import active_helper, newest_model
 from ..project.config import current
-from ..project.console import console, say
+from ..project.console import say
 from ..project.errors import ProjectError
 from ..project.paths import shown
 from ..runs.run import new_folder
 from . import resume
 from .budget import Spending
-from .display import show_round, show_table
+from .display import finish, live_table, show_round
 from .following import ForgottenError, follow
 from .resume import download, note, save
 from .round_options import add_round_options, check_round_options
 from .rounds import Round, newest_session
 
-__all__ = ["add_options", "begin", "finish", "finish_privacy", "run"]
+__all__ = ["add_options", "begin", "finish_privacy", "run"]
 
 ACTIONS = {
     "start": "start rounds, follow them, and save the model of each",
@@ -176,6 +176,11 @@ def watch(
     sites = len(connection.online_sites(api))
     spent = Spending(say)
 
+    def planned() -> int | None:
+        if options.action == "start":
+            return int(options.rounds)
+        return connection.planned_rounds(options.api_url, api.headers, session)
+
     def online() -> set[str]:
         return set(connection.online_sites(api))
 
@@ -183,8 +188,8 @@ def watch(
         save(folder, api, [*results, result], record)
 
     try:
-        with _explained(options, session, folder), console.status("waiting for the next round"):
-            for result in follow(api, session, timeout, online, say, keep, done):
+        with _explained(options, session, folder), live_table(planned, before) as live:
+            for result in follow(api, session, timeout, online, say, keep, done, live):
                 if spent.over(result, record):
                     say("the session's other rounds have nothing more to learn from")
                     break
@@ -225,16 +230,6 @@ def _explained(options: argparse.Namespace, session: str, folder: Path) -> Itera
     except BaseException:
         say(f"the session goes on by itself; to follow it again: {again}")
         raise
-
-
-def finish(folder: Path, results: list[Round], sites: int) -> None:
-    """Print all rounds as a table, and where the newest model and the metrics are."""
-    show_table(results, sites)
-    for name in ("model.npz", "metrics.json"):
-        if (folder / name).exists():
-            say(f"{name}: {shown(folder / name)}")
-    if not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def finish_privacy(
