@@ -6,6 +6,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -19,11 +20,13 @@ from installing import Install, Installed
 
 from fednkit.network.server import free_port
 
-pytestmark = pytest.mark.install
+pytestmark = [pytest.mark.install, pytest.mark.slow]
 
 KILLS = int(os.environ.get("STORE_KILLS", "3"))
 # The session has as many rounds as are needed to be hit so often.
-ROUNDS = KILLS + 3
+ROUNDS = 3 * KILLS + 2
+# Sites are back, and rounds go on, about 18 s after a start.
+LIFE_SECONDS = 25
 
 
 class Server:
@@ -59,19 +62,29 @@ class Server:
 
 
 @contextmanager
-def sites(project: Installed, server: Server, folder: Path) -> Iterator[None]:
-    """Two sites that join, and stay however often the server goes."""
-    address = "--api-url", "http://127.0.0.1", "--api-port", str(server.port)
-    joined = [
-        project.join(folder / name, project.folder / "data" / name, *address)
-        for name in ("site-1", "site-2")
-    ]
+def sites(project: Installed, server: Server) -> Iterator[list[Path]]:
+    """Two sites that joined as their page says, and stay however often the server goes.
+
+    Yields their logs.
+    """
+    joined, logs = [], []
+    for name in ("site-1", "site-2"):
+        project.fednkit("invite", "--site", name, "--api-url", server.url)
+        folder = project.folder / "invitations" / name
+        shutil.copytree(project.folder / "data" / name, folder / "data", dirs_exist_ok=True)
+        logs.append(folder / "join.log")
+        with logs[-1].open("w") as log:
+            command: list[str | Path] = [project.python, "-u", "join.py"]
+            joined.append(
+                subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+            )
     try:
-        yield
+        yield logs
     finally:
         for site in joined:
-            site.kill()
-            site.wait()
+            site.terminate()
+        for site in joined:
+            site.wait(timeout=60)
 
 
 def wait_for_sites(server: Server, number: int) -> None:
@@ -96,22 +109,31 @@ def test_a_server_that_is_killed_at_any_moment_loses_nothing(
     server = Server(project, store)
     server.start()
     project.fednkit("upload", "--api-url", server.url)
-    with sites(project, server, tmp_path), (tmp_path / "session.log").open("w") as log:
+    with sites(project, server) as logs, (tmp_path / "session.log").open("w") as log:
         wait_for_sites(server, 2)
-        options = "--api-url", server.url, "--rounds", str(ROUNDS), "--round-timeout", "60"
+        options = (
+            "--api-url",
+            server.url,
+            "--sites",
+            "2",
+            "--rounds",
+            str(ROUNDS),
+            "--round-timeout",
+            "60",
+        )
         command = project.program("session", "start", *options)
         session = subprocess.Popen(
             command, cwd=project.folder, stdout=log, stderr=subprocess.STDOUT
         )
         for _ in range(KILLS):
-            time.sleep(moments.uniform(0, 30))
+            time.sleep(moments.uniform(0, LIFE_SECONDS))
             server.kill()
             server.start()
         assert session.wait(timeout=60 * ROUNDS) == 0, (tmp_path / "session.log").read_text()
     server.stop()
     (run,) = (project.folder / "runs").glob("*-session")
     record = json.loads((run / "metrics.json").read_text("utf-8"))
-    logs = [(tmp_path / name / "client.log").read_text() for name in ("site-1", "site-2")]
-    assert [entry["updates"] for entry in record["rounds"]] == [2] * ROUNDS, "\n".join(logs)
+    told = "\n".join(log.read_text("utf-8") for log in logs)
+    assert [entry["updates"] for entry in record["rounds"]] == [2] * ROUNDS, told
     assert project.same_arrays(run / "model.npz", expected)
     assert "whole" in project.fednkit("serve", "--check", str(store))
