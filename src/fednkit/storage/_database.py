@@ -5,6 +5,7 @@ Messages of sites come by the hundred, and are committed together: with the next
 else, or after a second. So what a round was decided on is there whenever the round's end is.
 """
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from ..project.errors import ProjectError
 from ..project.paths import shown
 
 __all__ = ["APPLICATION_ID", "IN_MEMORY", "Database", "is_damaged"]
+
+log = logging.getLogger("fedn")
 
 IN_MEMORY = ":memory:"
 # In the file's header, so that no other SQLite file is taken for one of these.
@@ -147,12 +150,19 @@ class Database:
 
     def _change(self, statement: str, values: list[Any], now: bool) -> None:
         with self._lock:
-            if not self._uncommitted:
-                self._connection.execute("BEGIN")
-                self._uncommitted = True
-            self._connection.execute(statement, values)
-            if now:
-                self._commit()
+            try:
+                if not self._uncommitted:
+                    self._connection.execute("BEGIN")
+                    self._uncommitted = True
+                self._connection.execute(statement, values)
+                if now:
+                    self._commit()
+            except sqlite3.OperationalError:
+                # The disk is full, for one. What the caller is told has failed must not come later.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                self._uncommitted = False
+                raise
 
     def _commit(self) -> None:
         if self._uncommitted:
@@ -165,6 +175,8 @@ class Database:
             try:
                 with self._lock:
                     self._commit()
+            except sqlite3.OperationalError:
+                log.exception("the store cannot be written")
             except sqlite3.ProgrammingError:
                 # It was closed.
                 return

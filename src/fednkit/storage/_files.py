@@ -29,12 +29,13 @@ class Files(RepositoryBase):
     Args:
         folder: Of the contents; it is made, for this user alone, if it is not there.
         database: Of their names.
+        durable: Whether a content is on disk, and not on its way there, before it has its name.
     """
 
     name = "files"
 
-    def __init__(self, folder: Path, database: Database) -> None:
-        self._folder, self._database = folder, database
+    def __init__(self, folder: Path, database: Database, *, durable: bool = True) -> None:
+        self._folder, self._database, self._durable = folder, database, durable
         self._lock = threading.Lock()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._names = database.files()
@@ -61,11 +62,13 @@ class Files(RepositoryBase):
                 else:
                     target.write(instance)
                 target.flush()
-                os.fsync(target.fileno())
+                if self._durable:
+                    os.fsync(target.fileno())
             sha256 = sha256_of(part)
             with self._lock:
                 part.replace(self._folder / sha256)
-                _sync_folder(self._folder)
+                if self._durable:
+                    _sync_folder(self._folder)
                 before = self._names.get((bucket, instance_name))
                 self._database.name_file(bucket, instance_name, sha256)
                 self._names[bucket, instance_name] = sha256

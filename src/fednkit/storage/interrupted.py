@@ -92,6 +92,9 @@ def _continue(control: Control, interrupted: list[Interrupted]) -> None:
         session = left.run.session_id
         log.warning(f"session {session}: {left.rounds} rounds are left; waiting for its sites")
         _wait_for_sites(control, control.db.session_store.get(session).session_config)
+        # Somebody may have started another one meanwhile.
+        while not control.idle():
+            time.sleep(0.5)
         # What is left is a run of its own, which takes the place of this one.
         _complete(control, left.run)
         control.start_session(session, left.rounds, left.run.round_timeout, None, left.clients)

@@ -56,7 +56,10 @@ def open_store(
     from ._documents import Documents
 
     database = Database(IN_MEMORY if folder is None else folder / DATABASE)
-    files = Files(temporary if folder is None else folder / FILES, database)
+    if folder is None:
+        files = Files(temporary, database, durable=False)
+    else:
+        files = Files(folder / FILES, database)
     repository = _Repository({**BUCKETS, "files": files})
     with mock.patch("pymongo.MongoClient", lambda **_: Documents(database)):
         state = DatabaseConnection({"type": "MongoDB", "mongo_config": {}}, network)

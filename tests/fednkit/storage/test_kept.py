@@ -28,6 +28,7 @@ from fednkit.cli.main import main
 from fednkit.project.errors import ProjectError
 from fednkit.storage import _documents as documents
 from fednkit.storage._database import Database
+from fednkit.storage._documents import Documents
 from fednkit.storage.check import check, usable
 from fednkit.storage.store import DATABASE, FILES, connected, open_store
 
@@ -36,6 +37,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from fednkit.storage._database import Database
+from fednkit.storage._documents import Documents
 from fednkit.storage._documents import Documents
 from fednkit.storage._files import Files
 folder = Path(sys.argv[1])
@@ -192,6 +194,25 @@ def test_what_is_not_kept_cannot_be_called(opened: Open) -> None:
     _, state = opened()
     with pytest.raises(AttributeError, match="replace_one is not kept on disk"):
         state.mdb["control.rounds"].replace_one({}, {})
+
+
+def test_what_does_not_fit_on_the_disk_is_neither_there_now_nor_later(folder: Path) -> None:
+    folder.mkdir()
+    database = Database(folder / DATABASE)
+    rounds: Any = Documents(database)["control.rounds"]
+    rounds.insert_one({"round_id": "0"})
+    pages = database._connection.execute("PRAGMA max_page_count = 1").fetchone()[0]
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        rounds.insert_one({"round_id": "1", "data": "x" * 100_000})
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        rounds.update_one({"round_id": "0"}, {"$set": {"data": "x" * 100_000}})
+    assert [sorted(entry) for entry in rounds.find()] == [["_id", "round_id"]]
+    database._connection.execute(f"PRAGMA max_page_count = {pages + 100}")
+    rounds.insert_one({"round_id": "2", "data": "x" * 100_000})
+    database.close()
+    kept = Database(folder / DATABASE)
+    assert [entry["round_id"] for entry in kept.documents("control.rounds")] == ["0", "2"]
+    kept.close()
 
 
 def test_writers_that_are_killed_leave_all_that_they_said(folder: Path) -> None:
