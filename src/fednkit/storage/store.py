@@ -12,7 +12,7 @@ import yaml
 from fedn.network.storage.dbconnection import DatabaseConnection
 from fedn.network.storage.s3.repository import Repository
 
-from ..project.errors import ProjectError
+from ..project.errors import ProjectError, one_line
 from ..project.paths import shown
 from ._database import IN_MEMORY, Database
 from ._files import Files
@@ -22,6 +22,8 @@ __all__ = ["BUCKETS", "COMBINER", "DATABASE", "FILES", "connect", "connected", "
 # The combiner's name; there is one.
 COMBINER = "combiner"
 
+# Characters of what a store's own library says.
+MAX_CAUSE = 300
 DATABASE, FILES = "store.sqlite3", "files"
 BUCKETS = {
     "storage_bucket": "models",
@@ -80,18 +82,25 @@ def connect(settings: Path, packages: Path) -> tuple[Repository, DatabaseConnect
 def connected(settings: Path) -> tuple[Repository, DatabaseConnection]:
     """Return the two stores that a settings file of FEDn names, as they are.
 
-    Raises `ProjectError` if the file does not name them.
+    Raises `ProjectError` if the file does not name them, or one of them does not answer.
     """
     try:
         named = yaml.safe_load(settings.read_text("utf-8"))
         network, state, storage = (named[key] for key in ("network_id", "statestore", "storage"))
         config, kind = storage["storage_config"], storage["storage_type"]
+    except OSError as error:
+        raise ProjectError(f"{shown(settings)}: {error.strerror}") from None
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise ProjectError(
             f"{shown(settings)}: expected FEDn's settings, with network_id, statestore and storage "
             f"(storage_type, storage_config), found no {error}"
         ) from None
-    return Repository(config, storage_type=kind), DatabaseConnection(state, network)
+    try:
+        return Repository(config, storage_type=kind), DatabaseConnection(state, network)
+    except Exception as error:
+        # FEDn's own, or one of boto3's or pymongo's many.
+        cause = one_line(str(error))[:MAX_CAUSE]
+        raise ProjectError(f"{shown(settings)}: a store does not answer: {cause}") from None
 
 
 def _prepare(repository: Repository, state: DatabaseConnection, packages: Path) -> None:

@@ -352,11 +352,18 @@ def test_what_was_kept_moves_to_other_stores(
         main(["move", str(folder), str(settings)])
 
 
-def test_a_settings_file_that_names_no_stores_is_refused(
-    opened: Open, folder: Path, tmp_path: Path
+def test_stores_that_are_not_named_or_do_not_answer_are_told_in_one_line(
+    opened: Open, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = shutil.copytree(closed(opened, folder), tmp_path / "copy")
     settings = tmp_path / "fedn.yaml"
+    with pytest.raises(SystemExit, match=r"fedn\.yaml: No such file"):
+        main(["move", str(folder), str(settings)])
     settings.write_text("network_id: n\n")
     with pytest.raises(SystemExit, match="expected FEDn's settings, with network_id, statestore"):
+        main(["move", str(folder), str(settings)])
+    closed_port = "host: 127.0.0.1, port: 9, serverSelectionTimeoutMS: 100"
+    monkeypatch.setattr("boto3.client", lambda *_, **__: ObjectStore())
+    settings.write_text(SETTINGS.replace("mongo_config: {", f"mongo_config: {{{closed_port}"))
+    with pytest.raises(SystemExit, match=r"a store does not answer: 127\.0\.0\.1:9"):
         main(["move", str(folder), str(settings)])
