@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from fedn import APIClient
 from fedn.network.combiner.modelservice import upload_request_generator
 from made_up_updates import model_file
 
+from fednkit.controller.tokens import SECRET, make_token, site_claims
 from fednkit.controller.upload import newest_model
 
 TIMEOUT_SECONDS = 20
@@ -38,12 +40,17 @@ def connection(address: str) -> Any:
 
 
 class Site:
-    """A site that has joined, and does nothing by itself."""
+    """A site that has joined, and does nothing by itself. secret: of its token, if it needs one."""
 
-    def __init__(self, api: APIClient, address: str, name: str) -> None:
+    def __init__(self, api: APIClient, address: str, name: str, secret: str = "") -> None:
         self.name, self.client_id = name, str(uuid.uuid4())
-        register(api, self.client_id, name)
-        self.metadata = [("client", self.client_id)]
+        headers = {}
+        if secret:
+            token = make_token(secret, "client", 1, name)
+            _, self.client_id = site_claims(token) or ("", "")
+            headers = {"authorization": f"Bearer {token}"}
+        register(api, self.client_id, name, headers)
+        self.metadata = [("client", self.client_id), *headers.items()]
         self.channel = connection(address)
         self.connector = rpc.ConnectorStub(self.channel)
         self.models, self.combiner = (
@@ -131,25 +138,29 @@ class Site:
         return update_id
 
 
-def register(api: APIClient, client_id: object, name: object) -> int:
+def register(
+    api: APIClient, client_id: object, name: object, headers: dict[str, str] | None = None
+) -> int:
     """Register a site as FEDn's client does; return the status of the answer."""
     url = f"http://{api.host}:{api.port}/api/v1/clients/add"
     asked = {"client_id": client_id, "name": name, "package": "remote"}
-    return int(requests.post(url, json=asked, timeout=TIMEOUT_SECONDS).status_code)
+    return int(requests.post(url, json=asked, headers=headers, timeout=TIMEOUT_SECONDS).status_code)
 
 
 class Network:
     """The embedded network, as `fednkit network` and `serve` start it."""
 
-    def __init__(self, folder: Path, ports: dict[str, int]) -> None:
-        self.folder = folder
-        self.api = APIClient("127.0.0.1", ports["api_port"])
+    def __init__(self, folder: Path, ports: dict[str, int], secret: str) -> None:
+        self.folder, self.secret = folder, secret
+        token = make_token(secret, "admin", 1) if secret else None
+        self.api = APIClient("127.0.0.1", ports["api_port"], token=token)
         self.address = f"127.0.0.1:{ports['combiner_port']}"
 
     def join(self, count: int) -> list[Site]:
         """Have sites join; return them when the combiner knows them all."""
         before = self._online()
-        sites = [Site(self.api, self.address, f"site-{number}") for number in range(1, count + 1)]
+        names = [f"site-{number}" for number in range(1, count + 1)]
+        sites = [Site(self.api, self.address, name, self.secret) for name in names]
         wait_for(lambda: self._online() >= before + count)
         return sites
 
@@ -187,10 +198,10 @@ class Network:
 
 
 @contextmanager
-def network(folder: Path, setup: str = "{}") -> Iterator[Network]:
+def network(folder: Path, setup: str = "{}", secret: str = "") -> Iterator[Network]:
     """Start the server with a global model of two zeros; stop it after the block.
 
-    setup: `fednkit.network.server.Setup` in JSON.
+    setup: `fednkit.network.server.Setup` in JSON. secret: of the tokens, if it has them.
     """
     ready = folder / "server" / "ready.json"
     ready.parent.mkdir()
@@ -206,11 +217,16 @@ def network(folder: Path, setup: str = "{}") -> Iterator[Network]:
     ]
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+            command,
+            cwd=folder,
+            env={**os.environ, SECRET: secret},
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
     try:
         wait_for(lambda: ready.exists() or server.poll() is not None)
-        started = Network(folder, json.loads(ready.read_text("utf-8")))
+        started = Network(folder, json.loads(ready.read_text("utf-8")), secret)
         seed = folder / "seed.npz"
         seed.write_bytes(model(0, 0))
         started.api.set_active_model(str(seed))

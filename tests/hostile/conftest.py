@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import yaml
@@ -18,25 +20,29 @@ FEDN = {
 }
 
 
-@pytest.fixture(
-    scope="package",
-    params=[
-        "memory",
-        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("store", "compose")),
-    ],
-)
-def running(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Network]:
-    """The server as `network` starts it, as `serve --store` does, and as compose.yaml does."""
-    folder = tmp_path_factory.mktemp("hostile")
+KINDS = ["memory", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("store", "compose"))]
+
+
+@contextmanager
+def serving(kind: str, folder: Path) -> Iterator[Network]:
+    """The server as `network` has it, as `serve --store` does, with tokens, or by compose.yaml."""
     (folder / "fedn.yaml").write_text(yaml.safe_dump(FEDN))
     setup = {
         "memory": {},
         "store": {"store": str(folder / "store")},
+        "tokens": {"store": str(folder / "store"), "tokens": True},
         "compose": {"settings": str(folder / "fedn.yaml")},
-    }[request.param]
-    with network(folder, json.dumps(setup)) as started:
+    }[kind]
+    secret = 32 * "s" if kind == "tokens" else ""
+    with network(folder, json.dumps(setup), secret) as started:
+        yield started
+
+
+@pytest.fixture(scope="package", params=KINDS)
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Network]:
+    with serving(request.param, tmp_path_factory.mktemp("hostile")) as started:
         yield started
 
 
