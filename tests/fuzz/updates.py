@@ -88,7 +88,10 @@ def aggregated(case: Case) -> tuple[robust.Weights | None, dict[str, Any]]:
             meta=meta,
         )
         handler.model_updates.put(update)
-    guard = Guard(SimpleNamespace(update_handler=handler, server_functions=""), Sites())
+    rounds = SimpleNamespace(
+        update_handler=handler, server_functions="", run=None, execute_training_round=None
+    )
+    guard = Guard(rounds, Sites())
     guard.set_aggregator("fedavg")
     guard.provided_functions(server_functions.text(defence))
     guard._config = {"model_id": "global"}
