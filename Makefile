@@ -96,6 +96,7 @@ bench: setup ## time everything against its floor and against others, for most o
 	$(RUN) -B benchmarks/entry_points.py
 	$(RUN) -B benchmarks/network.py
 	$(RUN) -B benchmarks/memory.py
+	PYTHONPATH=tests $(RUN) -B benchmarks/hardening.py
 	$(RUN) -B benchmarks/weights.py
 	$(RUN) -B benchmarks/generation.py
 	$(RUN) -B benchmarks/simulation/compare.py
