@@ -28,6 +28,10 @@ class Updates:
     """The part of a combiner's update handler that aggregators use."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the updates that are left, and the global model."""
         self.model_updates: queue.Queue[Update] = queue.Queue()
         self.global_model: Weights = []
 

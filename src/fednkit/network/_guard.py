@@ -10,9 +10,8 @@ import ast
 import io
 import json
 import logging
-from typing import Any
+from typing import IO, Any
 
-import fedn.network.grpc.fedn_pb2 as fedn
 import numpy as np
 from fedn.network.combiner.aggregators.aggregatorbase import get_aggregator
 from fedn.utils.helpers.helpers import get_helper
@@ -20,6 +19,7 @@ from fedn.utils.parameters import Parameters
 
 from ..aggregation import server_functions as defences
 from ..aggregation.combination import Arrived, combine_round
+from ..aggregation.fedn_aggregators import Update, Updates
 from ..aggregation.updates import Weights, read_metadata, read_update
 from ._sites import Sites
 
@@ -46,6 +46,8 @@ class Guard:
         # What FEDn starts with, and which does nothing.
         self._default_functions = round_handler.server_functions
         self._aggregator: Any = None
+        # What the aggregator combines: the arrays that were checked, and no file once more.
+        self._checked = Updates()
         self._defence: dict[str, Any] | None = None
         self._unusable: str | None = None
         self._config: dict[str, Any] = {}
@@ -87,7 +89,7 @@ class Guard:
         """Choose which of FEDn's aggregators combines what is admitted."""
         if name not in FEDN_AGGREGATORS:
             raise ValueError(f"aggregator: expected {' or '.join(FEDN_AGGREGATORS)}")
-        self._aggregator = get_aggregator(name, self._handler)
+        self._aggregator = get_aggregator(name, self._checked)
 
     def provided_functions(self, server_functions: str) -> dict[str, bool]:
         """Take what the session asks for; aggregating is always done here."""
@@ -163,10 +165,10 @@ class Guard:
 
         def average(admitted: Arrived) -> Weights | None:
             checked = [
-                _checked_message(named[name], metadata["num_examples"])
-                for name, (_, metadata) in admitted.items()
+                Update(weights, metadata["num_examples"], named[name].model_update_id)
+                for name, (weights, metadata) in admitted.items()
             ]
-            return self._with_fedn(checked, helper)
+            return self._with_fedn(checked, received, helper)
 
         model, outcome = combine_round(received, arrived, self._defence, average)
         if refused:
@@ -181,20 +183,26 @@ class Guard:
 
     def _stored(self, model_id: str) -> bytes:
         """Return a model file of the combiner; raise `ValueError` if there is none."""
-        content: io.BytesIO | None = self._models.temp_model_storage.get(model_id)
-        if content is None:
+        file: IO[bytes] | None = self._models.temp_model_storage.get(model_id)
+        if file is None:
             raise ValueError("the model file was not uploaded")
-        return content.getvalue()
+        with file:
+            return file.read()
 
-    def _with_fedn(self, updates: list[Any], helper: Any) -> Weights | None:
+    def _with_fedn(self, updates: list[Update], received: Weights, helper: Any) -> Weights | None:
         """Have FEDn's own aggregator combine updates."""
+        self._checked.global_model = received
         for update in updates:
-            self.model_updates.put(update)
-        asked = self._config.get("aggregator_kwargs")
-        parameters = Parameters(ast.literal_eval(asked)) if asked else None
-        model, _ = self._aggregator.combine_models(
-            helper=helper, delete_models=False, parameters=parameters
-        )
+            self._checked.model_updates.put(update)
+        try:
+            asked = self._config.get("aggregator_kwargs")
+            parameters = Parameters(ast.literal_eval(asked)) if asked else None
+            model, _ = self._aggregator.combine_models(
+                helper=helper, delete_models=False, parameters=parameters
+            )
+        finally:
+            # Of a failure, too, nothing may reach the next round.
+            self._checked.clear()
         return model  # type: ignore[no-any-return]
 
     def _remember_and_wait(self, config: dict[str, Any], **options: Any) -> None:
@@ -206,14 +214,6 @@ class Guard:
         # their copy by now, and cannot write here as they can among the status messages.
         settings = self._config.get("client_settings") or {}
         self._config["client_settings"] = {**settings, "outcome": json.dumps(outcome)}
-
-
-def _checked_message(update: Any, examples: int) -> Any:
-    """Return what FEDn's aggregators read of an update's message, without what a site wrote."""
-    meta = {"training_metadata": {"num_examples": examples}, "config": "{}"}
-    return fedn.ModelUpdate(
-        model_id=update.model_id, model_update_id=update.model_update_id, meta=json.dumps(meta)
-    )
 
 
 def _arrays(content: bytes) -> Weights:

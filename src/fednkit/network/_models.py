@@ -12,7 +12,7 @@ import uuid
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import fedn.network.grpc.fedn_pb2 as fedn
 from fedn.network.combiner.modelservice import ModelService, model_as_bytesIO
@@ -47,6 +47,15 @@ class ModelFiles(TempModelStorage):
     def exist(self, model_id: str) -> bool:
         """Tell whether the combiner has put a model there; FEDn does not fetch it again then."""
         return model_id in self.published and super().exist(model_id)
+
+    def get(self, model_id: str) -> IO[bytes] | None:
+        """Return an open file, None if there is no whole one.
+
+        FEDn returns a copy of the file in memory, one for every site that downloads.
+        """
+        if self.models_metadata.get(model_id) != fedn.ModelStatus.OK:
+            return None
+        return Path(self.default_dir, model_id).open("rb")
 
     def add(self, model_id: str, file: Path) -> None:
         """Take a whole file into the folder, under an id that is not there yet."""
