@@ -125,6 +125,9 @@ def test_a_server_that_is_killed_at_any_moment_loses_nothing(
         session = subprocess.Popen(
             command, cwd=project.folder, stdout=log, stderr=subprocess.STDOUT
         )
+        while "session: " not in (tmp_path / "session.log").read_text():
+            assert session.poll() is None, (tmp_path / "session.log").read_text()
+            time.sleep(0.1)
         for _ in range(KILLS):
             time.sleep(moments.uniform(0, LIFE_SECONDS))
             server.kill()
