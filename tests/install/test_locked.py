@@ -86,7 +86,7 @@ def test_it_installs_with_its_hashes_checked(version: str, tmp_path: Path) -> No
     environment = {**os.environ, "PYTHONPATH": str(wheel)}
     command: list[str | Path] = [own, "-c", code]
     server = subprocess.run(command, env=environment, **CAPTURED)
-    assert "FileNotFoundError" in server.stderr.splitlines()[-1], server.stderr
+    assert "nowhere.yaml: No such file" in server.stderr.splitlines()[-1], server.stderr
     command = [own, "-m", "fednkit", "move", tmp_path, "fedn.yaml"]
     move = subprocess.run(command, env=environment, **CAPTURED)
     assert "expected the folder of a store" in move.stderr
