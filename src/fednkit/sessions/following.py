@@ -15,6 +15,8 @@ __all__ = ["ForgottenError", "follow"]
 POLL_SECONDS = 0.5
 # That FEDn may take beyond a round's timeout.
 GRACE_SECONDS = 60
+# An answer that took longer came from a controller that was started again.
+AWAY_SECONDS = 5
 # How many times to poll a live site that has not reported yet.
 MAX_POLLS = 10
 
@@ -80,8 +82,9 @@ class _Follower:
                 raise ForgottenError(f"the controller knows no session '{self.session}'")
             rounds = session_rounds(self.api, self.session)
             self._watch_round(rounds, alive)
-            # While the controller was away, nobody could answer.
-            self.since += time.monotonic() - asked
+            if time.monotonic() - asked > AWAY_SECONDS:
+                # The controller was away, and the sites come back after it.
+                self.since = time.monotonic()
             while self.yielded < len(rounds) and is_over(rounds[self.yielded]):
                 result = self._complete(rounds, alive)
                 if result is None:
