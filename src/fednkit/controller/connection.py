@@ -181,8 +181,11 @@ def planned_rounds(api_url: str, headers: dict[str, str], session: str) -> int |
     url = f"{checked_url(api_url)}/api/v1/runs/"
     asked = {"params": {"session_id": session}, "headers": {**headers, **oldest}}
     answer = requests.get(url, timeout=TIMEOUT, **asked)
-    runs = answer.json().get("result") if answer.ok else None
-    return runs[0]["rounds"] if runs else None
+    try:
+        rounds = answer.json()["result"][0]["rounds"]
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None
+    return rounds if isinstance(rounds, int) else None
 
 
 def package_checksum(api: APIClient) -> str | None:

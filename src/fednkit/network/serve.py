@@ -73,7 +73,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fqdn",
         metavar="NAME",
-        help="the TLS proxy on whose port 443 sites reach the combiner, as in deploy/nginx.conf",
+        help="the TLS proxy on whose port 443 sites reach the combiner, see fednkit docs live",
     )
 
 
