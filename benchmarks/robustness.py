@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -34,7 +35,8 @@ SIZES = {"keras": (10, 6), "pytorch": (10, 6)}
 USUAL = (20, 20)
 
 
-class Case(argparse.Namespace):
+@dataclass(frozen=True)
+class Case:
     """One simulation."""
 
     framework: str

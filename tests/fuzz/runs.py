@@ -2,7 +2,6 @@
 
 import html.parser
 import json
-from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -14,6 +13,7 @@ from fednkit.project.errors import ProjectError
 from fednkit.runs import report
 from fednkit.runs.run import Run
 from fednkit.simulation import simulate
+from fednkit.simulation._setup import Options
 from fuzz.arrays import members, npy, odd_members, saved, trained
 from fuzz.kinds import Target, WrongError
 from fuzz.models import generated
@@ -207,7 +207,7 @@ def run(scratch: Path) -> Target:
         for array in (*first, *weights):
             if array.dtype.kind not in "iuf":
                 raise WrongError(f"took {array.dtype}")
-        simulate.check(simulate.recorded(found, Namespace(resume=folder, workers=None)))
+        simulate.recorded(found, Options(resume=folder))
         return True
 
     def generate(random: Random) -> Folder:

@@ -1,6 +1,5 @@
 """What follows a session's rounds: the kinds `told of privacy` and `resumed`."""
 
-import argparse
 import json
 import math
 import re
@@ -14,7 +13,6 @@ from fednkit.project.errors import ProjectError
 from fednkit.sessions import display, resume, rounds
 from fednkit.sessions._live import LiveTable, Progress
 from fednkit.sessions.budget import Spending
-from fednkit.sessions.round_options import check_round_options
 from fuzz.kinds import Target, WrongError
 from fuzz.mutation import (
     NUMBERS_OF_JSON,
@@ -153,18 +151,14 @@ def resumed(scratch: Path) -> Target:
     """Read the metrics.json of the run that --resume goes on with, and write it again."""
     # The model beside it is of the kind `model`.
     seed.check = lambda file: None
-    parser = argparse.ArgumentParser()
-    resume._declare(parser)
     folder = scratch / "in"
 
     def judge(case: bytes) -> bool:
         folder.mkdir()
         (folder / "metrics.json").write_bytes(case)
         (folder / "model.npz").touch()
-        asked = parser.parse_args([])
-        asked.resume = folder
+        asked = resume.RecordedOptions(resume=folder)
         options, found = resume.before(asked)
-        check_round_options(options)
         plain = json.loads(case)
         kept = [entry for entry in plain["rounds"] if entry["finished"]]
         sites = [one.get("sites", {}) for one in kept]

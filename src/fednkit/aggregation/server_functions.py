@@ -6,20 +6,29 @@ there is one place for them. The embedded network reads the settings in its firs
 code that it was sent.
 """
 
-import argparse
 import json
 import math
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..project.errors import ProjectError
 from .robust import ROBUST, bad_clients, needed
 
-__all__ = ["AGGREGATORS", "NO_AGGREGATOR", "add_options", "check", "read", "settings", "text"]
+__all__ = [
+    "NO_AGGREGATOR",
+    "AggregationOptions",
+    "Aggregator",
+    "check_updates",
+    "read",
+    "settings",
+    "text",
+]
 
 # FEDn's own, which run as its plug-ins, and those of robust.py.
-AGGREGATORS = ("fedavg", "fedopt", *ROBUST)
+Aggregator = Literal["fedavg", "fedopt", "median", "trimmed-mean", "krum", "multi-krum"]
+DEFAULT_TOLERATED_SHARE = 0.2
 # In a session with a defence, what FEDn falls back to when the text cannot run: its fedopt takes
 # the updates, knows no such optimiser, and the round fails. Else it would go on with a plain
 # average, and say nothing. A parameter that it refuses at once would leave the updates to the next
@@ -70,44 +79,54 @@ class ServerFunctions(ServerFunctionsBase):
 """
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what is done against bad clients, beside the aggregator."""
-    add = parser.add_argument
-    add(
-        "--norm-bound",
-        type=float,
-        metavar="X",
-        help="shorten updates that differ by more than X from the model (default: none)",
-    )
-    add(
-        "--tolerate",
-        type=float,
-        metavar="N",
-        help=f"bad clients that {', '.join(ROBUST[1:])} stand, or their share (default 0.2)",
-    )
+@dataclass(frozen=True, kw_only=True)
+class AggregationOptions:
+    """How the clients' updates become the next global model.
 
+    Attributes:
+        aggregator: How the updates are combined.
+        norm_bound: Shorten updates that differ from the model by more than this norm.
+        tolerate: Number of bad clients to tolerate, or their share below 0.5 (default 0.2); for
+            trimmed-mean, krum and multi-krum.
+        server_optimizer: For fedopt: the optimizer of the global model.
+        server_learning_rate: For fedopt: its learning rate.
 
-def check(options: argparse.Namespace, updates: int | None = None) -> None:
-    """Raise `ProjectError` for the first option that makes no sense.
-
-    updates: how many a round can bring, where that is known.
+    Raises:
+        ProjectError: An option is out of its range, or does not go with another one.
     """
-    bound, tolerate = options.norm_bound, options.tolerate
-    if bound is not None and not (bound > 0 and math.isfinite(bound)):
-        raise ProjectError(f"--norm-bound: expected a number above 0, found {bound:g}")
-    if bound is not None and options.aggregator == "fedopt":
-        raise ProjectError("--norm-bound: goes with every aggregator but fedopt")
-    if tolerate is None:
-        tolerate = 0.2
-    elif options.aggregator not in ROBUST[1:]:
-        raise ProjectError(f"--tolerate: goes with --aggregator {', '.join(ROBUST[1:])}")
-    if not (0 <= tolerate < 0.5 or (tolerate >= 1 and tolerate == round(tolerate))):
-        raise ProjectError(
-            f"--tolerate: expected a number of clients, or a share below 0.5, found {tolerate:g}"
-        )
-    if updates is None:
-        return
-    bad = bad_clients(updates, tolerate)
+
+    aggregator: Aggregator = "fedavg"
+    norm_bound: float | None = None
+    tolerate: float | None = None
+    server_optimizer: Literal["adam", "yogi", "adagrad"] = "adam"
+    server_learning_rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        bound, tolerate = self.norm_bound, self.tolerate
+        if bound is not None and not (bound > 0 and math.isfinite(bound)):
+            raise ProjectError(f"--norm-bound: expected a number above 0, found {bound:g}")
+        if bound is not None and self.aggregator == "fedopt":
+            raise ProjectError("--norm-bound: goes with every aggregator but fedopt")
+        if tolerate is not None:
+            if self.aggregator not in ROBUST[1:]:
+                raise ProjectError(f"--tolerate: goes with --aggregator {', '.join(ROBUST[1:])}")
+            if not (0 <= tolerate < 0.5 or (tolerate >= 1 and tolerate == round(tolerate))):
+                raise ProjectError(
+                    "--tolerate: expected a number of clients, or a share below 0.5, found "
+                    f"{tolerate:g}"
+                )
+        if not (self.server_learning_rate > 0 and math.isfinite(self.server_learning_rate)):
+            raise ProjectError("--server-learning-rate: expected a number above 0")
+
+    @property
+    def tolerated(self) -> float:
+        """How many bad clients are tolerated, or which share of them."""
+        return DEFAULT_TOLERATED_SHARE if self.tolerate is None else self.tolerate
+
+
+def check_updates(options: AggregationOptions, updates: int) -> None:
+    """Raise `ProjectError` unless a round of so many updates is enough for the aggregator."""
+    bad = bad_clients(updates, options.tolerated)
     if updates < (least := needed(options.aggregator, bad)):
         raise ProjectError(
             f"--aggregator {options.aggregator}: expected {least} clients or more in a round to "
@@ -115,14 +134,14 @@ def check(options: argparse.Namespace, updates: int | None = None) -> None:
         )
 
 
-def settings(options: argparse.Namespace) -> dict[str, Any] | None:
+def settings(options: AggregationOptions) -> dict[str, Any] | None:
     """Return what `combination.defend` goes by; None when nothing is to be defended."""
     if options.aggregator not in ROBUST and options.norm_bound is None:
         return None
     return {
         "aggregator": options.aggregator,
         "norm_bound": options.norm_bound,
-        "tolerate": 0.2 if options.tolerate is None else options.tolerate,
+        "tolerate": options.tolerated,
     }
 
 

@@ -1,10 +1,10 @@
 """Reach a FEDn controller: with FEDn's own APIClient, and one clear line for what goes wrong."""
 
-import argparse
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,7 +18,7 @@ from ..project.errors import ProjectError, one_line
 
 __all__ = [
     "HELPER",
-    "add_options",
+    "ControllerOptions",
     "checked_url",
     "connected",
     "listed",
@@ -50,19 +50,17 @@ fedn.network.api.client.requests = SimpleNamespace(
 fedn.network.api.client.inspect = SimpleNamespace(getsource=str)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare which controller, and what it knows the initiator by."""
-    parser.add_argument(
-        "--api-url",
-        required=True,
-        metavar="URL",
-        help="of the controller, such as https://fedn.example.org or http://127.0.0.1:8092",
-    )
-    parser.add_argument(
-        "--token-env",
-        metavar="NAME",
-        help="environment variable that holds your token, of the role admin",
-    )
+@dataclass(frozen=True, kw_only=True)
+class ControllerOptions:
+    """Which controller, and the initiator's token for it.
+
+    Attributes:
+        api_url: Of the controller, such as https://fedn.example.org or http://127.0.0.1:8092.
+        token_env: Environment variable that holds your token, of the role admin.
+    """
+
+    api_url: str
+    token_env: str | None = None
 
 
 def checked_url(url: str) -> str:

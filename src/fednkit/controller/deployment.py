@@ -1,7 +1,8 @@
 """Write a file that deploys FEDn's servers: fednkit write compose.yaml|nginx.conf."""
 
-import argparse
+from dataclasses import dataclass, field
 from importlib.resources import files
+from typing import Literal
 
 from fednsite.files import write_atomically
 
@@ -9,9 +10,10 @@ from ..project.config import current
 from ..project.errors import ProjectError
 from ..project.paths import shown
 
-__all__ = ["FILES", "add_options", "run"]
+__all__ = ["FILES", "Options", "run"]
 
-FILES = {
+File = Literal["compose.yaml", "nginx.conf"]
+FILES: dict[File, str] = {
     "compose.yaml": "the whole network in containers on this machine, for trials",
     "nginx.conf": "FEDn's controller and combiner behind https, with tokens",
 }
@@ -19,14 +21,21 @@ FILES = {
 SLUG_PLACEHOLDER = "PROJECT-SLUG"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit write`."""
-    which = "; ".join(f"{name}: {words}" for name, words in FILES.items())
-    parser.add_argument("file", choices=tuple(FILES), help=which)
-    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+@dataclass(frozen=True)
+class Options:
+    """Options of `fednkit write`.
+
+    Attributes:
+        file: compose.yaml: the whole network in containers on this machine, for trials;
+            nginx.conf: FEDn's controller and combiner behind https, with tokens.
+        force: Replace an existing file.
+    """
+
+    file: File
+    force: bool = field(default=False, kw_only=True)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Write the file into the project's root."""
     target = current().root / options.file
     if target.exists() and not options.force:

@@ -1,12 +1,12 @@
 """Write the folder with which one site joins: fednkit invite."""
 
-import argparse
 import hashlib
 import json
 import os
 import re
 import shutil
 import uuid
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -20,29 +20,34 @@ from ..project.paths import shown
 from .connection import checked_url, read_token
 from .tokens import SECRET, make_token, secret_of, site_claims
 
-__all__ = ["add_options", "copy_joining", "run", "seal", "write"]
+__all__ = ["Options", "copy_joining", "run", "seal", "write"]
 
 SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 TOKEN_DAYS = 365
 PYTHON_VERSIONS = "3.10, 3.11 or 3.12"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit invite`."""
-    add = parser.add_argument
-    add("--site", required=True, metavar="NAME", help="what the site is called in the federation")
-    add("--api-url", required=True, metavar="URL", help="of the controller, as the site reaches it")
-    add(
-        "--token-env",
-        metavar="NAME",
-        help=f"environment variable with a token of the role client; where {SECRET} is set, one is "
-        "made for the site",
-    )
-    add("--image", help="the Docker image's name (default: the project's slug)")
-    add("--zip", action="store_true", help="one file, to be sent, instead of a folder")
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `fednkit invite`.
+
+    Attributes:
+        site: The site's name in the federation.
+        api_url: Of the controller, as the site reaches it.
+        token_env: Environment variable that holds a token of the role client. Where
+            FEDN_JWT_SECRET_KEY is set, a token is made for the site.
+        image: The Docker image's name (default: the project's slug).
+        zip: Write one file to send, and not a folder.
+    """
+
+    site: str
+    api_url: str
+    token_env: str | None = None
+    image: str | None = None
+    zip: bool = False
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Write the folder, or the zip, and say where it is."""
     if not SITE_NAME.fullmatch(options.site):
         raise ProjectError(
@@ -76,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
         say(f"{url} can be reached from this machine alone, and not from a container")
 
 
-def _token(options: argparse.Namespace) -> str | None:
+def _token(options: Options) -> str | None:
     """Return the token for the site: the one that is named, or a new one."""
     if not options.token_env and SECRET in os.environ:
         return make_token(secret_of(SECRET), "client", TOKEN_DAYS, options.site)

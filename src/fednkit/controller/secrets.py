@@ -1,31 +1,35 @@
 """Make the passwords that compose.yaml asks for: random ones, in .env, which is never committed."""
 
-import argparse
 import os
 import re
 import secrets
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..project.config import current
 from ..project.errors import ProjectError
 from ..project.paths import shown
 
-__all__ = ["add_options", "run"]
+__all__ = ["Options", "run"]
 
 # What must be set, as Compose writes it: ${NAME:?what to do}.
 REQUIRED_VARIABLE = re.compile(r"\$\{(\w+):\?")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit secrets`."""
-    parser.add_argument(
-        "--force", action="store_true", help="replace the passwords of an .env that is there"
-    )
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `fednkit secrets`.
+
+    Attributes:
+        force: Replace the passwords of an existing .env.
+    """
+
+    force: bool = False
 
 
-def run(options: argparse.Namespace) -> None:
-    """Do what the command says."""
+def run(options: Options) -> None:
+    """Write a new password for each variable that compose.yaml asks for into .env."""
     file, compose = current().root / ".env", current().root / "compose.yaml"
     if not compose.exists():
         raise ProjectError(

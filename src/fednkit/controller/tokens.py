@@ -5,17 +5,17 @@ combiner have in their environment. It says what its bearer may do and until whe
 all; the network of `fednkit serve` demands that a site's token also says which site it is for.
 """
 
-import argparse
 import os
 import time
 import uuid
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from ..project.errors import ProjectError
 
 __all__ = [
     "SECRET",
-    "add_options",
+    "Options",
     "checked_claims",
     "make_token",
     "run",
@@ -26,42 +26,41 @@ __all__ = [
 SECRET = "FEDN_JWT_SECRET_KEY"  # noqa: S105, the name of the variable
 # client: a site. admin: the initiator. FEDn 0.33 asks for a third one, combiner, only where it
 # then answers that this way is obsolete.
-ROLES = ("client", "admin")
+Role = Literal["client", "admin"]
 # As long as the signature (RFC 7518, section 3.2): whoever has a token can try secrets at home.
 SHORTEST = 32
-DAY = 24 * 60 * 60
+DAY_SECONDS = 24 * 60 * 60
+MAX_DAYS = 36500
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit token`."""
-    parser.add_argument(
-        "--role",
-        choices=ROLES,
-        required=True,
-        help="what its bearer may do: join as a site (client), or upload and start (admin)",
-    )
-    parser.add_argument(
-        "--site",
-        metavar="NAME",
-        help="the site that it is for, which fednkit serve demands",
-    )
-    parser.add_argument(
-        "--days", type=float, default=365, help="how long the token is good (default 365)"
-    )
-    parser.add_argument(
-        "--secret-env",
-        metavar="NAME",
-        default=SECRET,
-        help=f"the environment variable that holds the controller's secret (default {SECRET})",
-    )
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `fednkit token`.
+
+    Attributes:
+        role: What its bearer may do: join as a site (client), or upload and start (admin).
+        site: Name of the site that the token is for; `fednkit serve` demands it.
+        days: Days until the token expires.
+        secret_env: Environment variable that holds the controller's secret.
+
+    Raises:
+        ProjectError: An option is out of its range, or does not go with another one.
+    """
+
+    role: Role
+    site: str | None = None
+    days: float = 365
+    secret_env: str = SECRET
+
+    def __post_init__(self) -> None:
+        if not 0 < self.days <= MAX_DAYS:
+            raise ProjectError(f"--days: expected above 0 to {MAX_DAYS}, found {self.days:g}")
+        if self.site and self.role != "client":
+            raise ProjectError("--site: goes with --role client")
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Print one token, and nothing else."""
-    if not 0 < options.days <= 36500:
-        raise ProjectError(f"--days: expected above 0 to 36500, found {options.days:g}")
-    if options.site and options.role != "client":
-        raise ProjectError("--site: goes with --role client")
     secret = secret_of(options.secret_env)
     print(make_token(secret, options.role, options.days, options.site))
 
@@ -78,15 +77,15 @@ def secret_of(variable: str) -> str:
     return secret
 
 
-def make_token(secret: str, role: str, days: float, site: str | None = None) -> str:
-    """Return a token for a role of `ROLES` that is good for so many days from now.
+def make_token(secret: str, role: Role, days: float, site: str | None = None) -> str:
+    """Return a token for a role that is good for so many days from now.
 
     site: which one it is for; its client id is made up here, and is in the token's claims.
     """
     # Imported here, because server.py needs no more than a name of this file.
     import jwt
 
-    claims: dict[str, str | int] = {"role": role, "exp": int(time.time() + days * DAY)}
+    claims: dict[str, str | int] = {"role": role, "exp": int(time.time() + days * DAY_SECONDS)}
     if site:
         claims |= {"site": site, "client_id": str(uuid.uuid4())}
     token: str = jwt.encode(claims, secret, algorithm="HS256")

@@ -1,6 +1,5 @@
 """Hand the compute package and the seed model to a controller: fednkit upload."""
 
-import argparse
 import hashlib
 import shutil
 import tempfile
@@ -21,15 +20,10 @@ from ..project.paths import shown
 from . import connection
 from .connection import HELPER, listed
 
-__all__ = ["active_helper", "add_options", "newest_model", "run", "send", "unpackable"]
+__all__ = ["active_helper", "newest_model", "run", "send", "unpackable"]
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit upload`."""
-    connection.add_options(parser)
-
-
-def run(options: argparse.Namespace) -> None:
+def run(options: connection.ControllerOptions) -> None:
     """Upload what the controller does not have yet, and say what is active then."""
     token = connection.read_token(options.token_env)
     archive.check_fresh()

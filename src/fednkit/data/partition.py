@@ -1,25 +1,19 @@
 """Ways to spread examples over sites. Each returns one array of row numbers per site."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..project.errors import ProjectError
 
-__all__ = ["METHODS", "Rows", "by_value", "dirichlet", "iid", "quantity", "shards", "spread"]
+__all__ = ["Method", "Rows", "by_value", "dirichlet", "iid", "quantity", "shards", "spread"]
 
 Rows = npt.NDArray[np.int64]
 Random = np.random.Generator
 
-METHODS = {
-    "iid": "all sites alike",
-    "dirichlet": "they differ in their shares of each class (--alpha)",
-    "shards": "each holds two classes or so",
-    "quantity": "they differ in their numbers of examples (--alpha)",
-    "column": "one site for each value of --column",
-}
+Method = Literal["iid", "dirichlet", "shards", "quantity", "column"]
 # What a class at a site has at the least, to learn from one and hold one out.
 FEWEST_PER_CLASS = 2
 # What a site has at the least where a draw leaves it less, as far as there is enough for all.
@@ -28,7 +22,7 @@ TRIES = 1000
 
 
 def spread(
-    method: str,
+    method: Method,
     labels: Rows,
     sites: int,
     alpha: float,
@@ -36,7 +30,7 @@ def spread(
     random: Random,
     classes: int = 2,
 ) -> list[Rows]:
-    """Spread rows over sites by one of `METHODS`.
+    """Spread rows over sites by one method.
 
     labels: int64, shape (rows,), the class of each row. alpha: of dirichlet and quantity.
     column: shape (rows,), what `column` goes by. classes: how many each site needs, two (the

@@ -1,8 +1,8 @@
 """Draft the data contract from a file of yours: fednkit schema --source FILE."""
 
-import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,25 @@ from fednsite.files import write_atomically
 from ..project.paths import shown
 from .kinds import kind
 
-__all__ = ["add_options", "layout", "run"]
+__all__ = ["Options", "layout", "run"]
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit schema`."""
-    parser.add_argument(
-        "--source", type=Path, metavar="FILE", required=True, help="the file to draft it from"
-    )
-    parser.add_argument("--label", metavar="COLUMN", help="of a table: the column to predict")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="write it there, over what is there, not here"
-    )
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `fednkit schema`.
+
+    Attributes:
+        source: The file to draft the schema from.
+        label: Of a table: the column to predict.
+        out: Write the schema to this file and overwrite it; the default is to print it.
+    """
+
+    source: Path
+    label: str | None = None
+    out: Path | None = None
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Print the draft, or write it, and say what is left to do."""
     schema = kind().draft(options.source, options.label)
     text = layout(schema)

@@ -1,8 +1,8 @@
 """Make the seed model: untrained weights, from which the first round starts."""
 
-import argparse
 import hashlib
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +16,22 @@ from ..project.console import console
 from ..project.errors import PackageError, ProjectError
 from ..project.paths import shown
 
-__all__ = ["add_options", "check", "make", "run"]
+__all__ = ["Options", "check", "make", "run"]
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit seed`."""
-    parser.add_argument(
-        "--seed", type=int, default=0, help="equal seeds give equal weights (default 0)"
-    )
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `fednkit seed`.
+
+    Attributes:
+        seed: Of the random numbers: equal seeds give equal weights.
+    """
+
+    seed: int = 0
 
 
-def run(options: argparse.Namespace) -> None:
-    """Do what the command says."""
+def run(options: Options) -> None:
+    """Write the seed model, and report what is in it."""
     make(options.seed)
 
 

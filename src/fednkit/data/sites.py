@@ -1,8 +1,8 @@
 """Give every site of the trial federation its own data: data/site-1, data/site-2 and so on."""
 
-import argparse
 import json
 import shutil
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,12 @@ from ..project.errors import ProjectError
 from ..project.paths import shown
 from . import partition
 from .kinds import Sample, kind
+from .partition import Method
 
 __all__ = [
     "RECORD_NAME",
-    "add_data_options",
-    "add_options",
+    "Options",
+    "SpreadOptions",
     "make_sample",
     "run",
     "show_counts",
@@ -31,44 +32,59 @@ RECORD_NAME = "sites.json"
 MAX_ROWS_SHOWN = 20
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit sites`."""
-    parser.add_argument("--sites", type=int, metavar="N", help="how many sites (default 2)")
-    add_data_options(parser, method="iid")
-    parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal sites")
-    parser.add_argument(
-        "--force", action="store_true", help="replace site data that this command did not make"
-    )
+@dataclass(frozen=True, kw_only=True)
+class SpreadOptions:
+    """Which examples there are, and how they are spread over sites.
+
+    Attributes:
+        source: Spread this file, and not sample data.
+        examples: Number of examples of sample data in all (default: as many as the sample has).
+        partition: How the sites differ. iid: not at all; dirichlet: in their shares of each class;
+            shards: each holds about two classes; quantity: in their numbers of examples; column:
+            one site for each value of a column.
+        alpha: For dirichlet and quantity: the smaller, the more the sites differ.
+        column: For column: its name.
+        seed: Of the random numbers: equal seeds give equal sites.
+
+    Raises:
+        ProjectError: An option is out of its range, or does not go with another one.
+    """
+
+    source: Path | None = None
+    examples: int | None = None
+    partition: Method = "iid"
+    alpha: float = 0.5
+    column: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.alpha > 0:
+            raise ProjectError(f"--alpha: expected a number above 0, found {self.alpha:g}")
+        if self.examples is not None and self.examples < 1:
+            raise ProjectError(f"--examples: expected 1 or more, found {self.examples}")
+        if (self.partition == "column") != (self.column is not None):
+            raise ProjectError("--partition column and --column NAME go together")
 
 
-def add_data_options(parser: argparse.ArgumentParser, method: str) -> None:
-    """Declare which examples there are, and how they are spread; `method` is the default."""
-    parser.add_argument(
-        "--source", type=Path, metavar="FILE", help="spread this file of yours, not sample data"
-    )
-    parser.add_argument(
-        "--examples",
-        type=int,
-        metavar="N",
-        help="how many examples of sample data in all (default: as many as the sample has)",
-    )
-    ways = "; ".join(f"{name}: {words}" for name, words in partition.METHODS.items())
-    parser.add_argument(
-        "--partition",
-        choices=tuple(partition.METHODS),
-        default=method,
-        help=f"how the sites differ. {ways} (default {method})",
-    )
-    parser.add_argument(
-        "--alpha",
-        type=float,
-        default=0.5,
-        help="for dirichlet and quantity: the smaller, the more the sites differ (default 0.5)",
-    )
-    parser.add_argument("--column", metavar="NAME", help="for column: which one")
+@dataclass(frozen=True, kw_only=True)
+class Options(SpreadOptions):
+    """Options of `fednkit sites`.
+
+    Attributes:
+        sites: Number of sites (default 2).
+        force: Replace site data that this command did not make.
+    """
+
+    sites: int | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sites is not None and self.sites < 1:
+            raise ProjectError(f"--sites: expected 1 or more, found {self.sites}")
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Make or read the examples, spread them, write one file per site, show who got what."""
     before = sorted(current().data.glob("site-*"))
     if before and not (current().data / RECORD_NAME).exists() and not options.force:
@@ -93,7 +109,7 @@ def run(options: argparse.Namespace) -> None:
     made = ("partition", "alpha", "column", "seed")
     record = {
         "source": str(options.source.resolve()) if options.source else None,
-        **{name: value for name, value in vars(options).items() if name in made},
+        **{name: value for name, value in asdict(options).items() if name in made},
     }
     (current().data / RECORD_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
@@ -105,13 +121,11 @@ def run(options: argparse.Namespace) -> None:
 
 def make_sample(sites: int) -> None:
     """Make sample data for some sites, with the defaults of everything else."""
-    parser = argparse.ArgumentParser()
-    add_options(parser)
-    run(parser.parse_args(["--sites", str(sites)]))
+    run(Options(sites=sites))
 
 
 def spread(
-    options: argparse.Namespace, sites: int | None, default: int, classes: int = 2
+    options: SpreadOptions, sites: int | None, default: int, classes: int = 2
 ) -> tuple[Sample, list[partition.Rows]]:
     """Return all examples, and which rows each site gets, as the options say.
 
@@ -119,14 +133,6 @@ def spread(
     values. classes: how many each site needs; the package refuses a file with one. Raises
     `ProjectError`.
     """
-    if sites is not None and sites < 1:
-        raise ProjectError(f"--sites: expected 1 or more, found {sites}")
-    if not options.alpha > 0:
-        raise ProjectError(f"--alpha: expected a number above 0, found {options.alpha:g}")
-    if options.examples is not None and options.examples < 1:
-        raise ProjectError(f"--examples: expected 1 or more, found {options.examples}")
-    if (options.partition == "column") != (options.column is not None):
-        raise ProjectError("--partition column and --column NAME go together")
     everything = (
         kind().read(options.source)
         if options.source

@@ -1,25 +1,30 @@
 """Print a page of the guide: fednkit docs, fednkit docs privacy."""
 
-import argparse
+from dataclasses import dataclass
 from importlib.resources import files
+from typing import Literal, get_args
 
-__all__ = ["TOPICS", "add_options", "page", "run", "title"]
+__all__ = ["TOPICS", "Options", "page", "run", "title"]
 
 # Each is a page TOPIC.md beside this module, in the order in which a project needs them.
-TOPICS = (
-    *("simulate", "network", "privacy", "robust", "live", "server", "signing", "update"),
-    "extend",
-)
+Topic = Literal[
+    "simulate", "network", "privacy", "robust", "live", "server", "signing", "update", "extend"
+]
+TOPICS: tuple[Topic, ...] = get_args(Topic)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit docs`."""
-    parser.add_argument(
-        "topic", nargs="?", choices=TOPICS, help="the page to print (default: list the pages)"
-    )
+@dataclass(frozen=True)
+class Options:
+    """Options of `fednkit docs`.
+
+    Attributes:
+        topic: The page to print (default: list the pages).
+    """
+
+    topic: Topic | None = None
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Print the page, or the list of pages."""
     if options.topic:
         print(page(options.topic), end="")

@@ -5,24 +5,31 @@ with the cause and the cure when it is not. This module and _machine.py run on t
 library alone, because a missing package is one of the things to find.
 """
 
-import argparse
 import importlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from ..project.errors import ProjectError
 from . import _machine as machine
 from ._check import Check, examine
 
-__all__ = ["add_options", "groups", "run"]
+__all__ = ["Options", "groups", "run"]
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit doctor`."""
-    parser.add_argument("--api-url", metavar="URL", help="look at this controller too")
-    parser.add_argument("--token-env", metavar="NAME", help="variable with an admin token for it")
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `fednkit doctor`.
+
+    Attributes:
+        api_url: Check this controller too.
+        token_env: Environment variable that holds an admin token for it.
+    """
+
+    api_url: str | None = None
+    token_env: str | None = None
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Make every check and print a line for each; raise `ProjectError` if one found something."""
     wrong: list[str] = []
     for group in groups(options, wrong):
@@ -34,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
         raise ProjectError(f"{len(wrong)} to fix: {', '.join(wrong)}")
 
 
-def groups(options: argparse.Namespace, wrong: list[str]) -> Iterator[Iterable[tuple[str, Check]]]:
+def groups(options: Options, wrong: list[str]) -> Iterator[Iterable[tuple[str, Check]]]:
     """Yield the checks in the order in which a fault of one explains those of the next.
 
     wrong: the names of the checks that have found something so far.

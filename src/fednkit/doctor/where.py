@@ -1,6 +1,5 @@
 """Which library runs: fednkit where. And whether it is the one in vendor/."""
 
-import argparse
 import hashlib
 import json
 import re
@@ -16,7 +15,6 @@ from ..project.paths import shown
 
 __all__ = [
     "Installation",
-    "add_options",
     "check_installed",
     "check_wheel",
     "installation",
@@ -41,11 +39,7 @@ class Installation(NamedTuple):
         return f"{self.version}, {kind}: {self.folder}"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit where`: none."""
-
-
-def run(options: argparse.Namespace) -> None:
+def run() -> None:
     """Print which library runs."""
     print(f"fednkit {installation().words}")
 

@@ -4,7 +4,6 @@ Every client is FEDn's own, in a process and a folder of its own. It downloads t
 package from the controller, unpacks it and runs its entry points on its site's data.
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -13,11 +12,12 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fedn import APIClient
 
+from ..aggregation.server_functions import check_updates
 from ..controller.upload import send
 from ..data import seed
 from ..data.sites import make_sample
@@ -33,14 +33,14 @@ from ..sessions import resume
 from ..sessions.budget import Spending
 from ..sessions.display import finish, live_table, show_round
 from ..sessions.following import follow
+from ..sessions.options import RoundOptions
 from ..sessions.resume import note, save
-from ..sessions.round_options import add_round_options, check_round_options
 from ..sessions.rounds import Round
 from ..sessions.session import begin, finish_privacy
 from .server import LOOPBACK, Setup
 
 __all__ = [
-    "add_options",
+    "Options",
     "find_sites",
     "report_deaths",
     "run",
@@ -50,22 +50,29 @@ __all__ = [
 ]
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit network`."""
-    parser.add_argument(
-        "--sites", type=int, metavar="N", help="how many of data/site-* (default: all)"
-    )
-    add_round_options(parser)
-    resume.add_option(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of the seed model, if there is none")
+@dataclass(frozen=True, kw_only=True)
+class Options(RoundOptions):
+    """Options of `fednkit network`.
+
+    Attributes:
+        sites: Number of sites of data/site-* (default: all).
+        seed: Of the seed model, if there is none.
+    """
+
+    sites: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sites is not None and self.sites < 1:
+            raise ProjectError(f"--sites: expected 1 or more, found {self.sites}")
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Run the rounds; print them as they come, then a table; save the model and the metrics."""
     options, results = resume.before(options)
-    check_round_options(options)
     sites = find_sites(options.sites)
-    check_round_options(options, len(sites))
+    check_updates(options, len(sites))
     archive.build(current().archive)
     if not current().seed.exists():
         seed.make(options.seed)
@@ -88,7 +95,7 @@ def train(
     processes: Processes,
     sites: list[Path],
     folder: Path,
-    options: argparse.Namespace,
+    options: Options,
     results: list[Round],
     lost: dict[str, str],
 ) -> None:
@@ -110,7 +117,7 @@ def _follow(
     session: str,
     clients: dict[str, Process],
     folder: Path,
-    options: argparse.Namespace,
+    options: Options,
     results: list[Round],
     lost: dict[str, str],
 ) -> None:
@@ -159,8 +166,6 @@ def _explained(server: Process, folder: Path) -> Iterator[None]:
 
 def find_sites(wanted: int | None) -> list[Path]:
     """Return the sites' data folders; make sample data when there are none at all."""
-    if wanted is not None and wanted < 1:
-        raise ProjectError(f"--sites: expected 1 or more, found {wanted}")
     if not any(current().data.glob("site-*")):
         print(f"no site data under {shown(current().data)}: making sample data")
         make_sample(wanted or 2)

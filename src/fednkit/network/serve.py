@@ -4,7 +4,6 @@ The controller and the combiner are FEDn's own and run until they are stopped; w
 kept in a folder, or forgotten. When FEDN_JWT_SECRET_KEY is set, both demand tokens.
 """
 
-import argparse
 import errno
 import ipaddress
 import json
@@ -12,7 +11,7 @@ import os
 import socket
 import sys
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..controller.tokens import SECRET, secret_of
@@ -24,60 +23,39 @@ from ..runs.run import new_folder
 from ..storage.check import check, usable
 from .server import LOOPBACK, Setup
 
-__all__ = ["add_options", "check_ports", "run", "serve"]
+__all__ = ["Options", "check_ports", "run", "serve"]
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit serve`."""
-    parser.add_argument(
-        "--host",
-        default=LOOPBACK,
-        help=f"the one address of this machine to listen on (default {LOOPBACK}: no other "
-        "machine can join)",
-    )
-    parser.add_argument(
-        "--port", type=int, default=8092, help="of the controller; 0: a free one (default 8092)"
-    )
-    parser.add_argument(
-        "--combiner-port",
-        type=int,
-        default=12080,
-        help="of the combiner; 0: a free one (default 12080)",
-    )
-    parser.add_argument(
-        "--no-tokens",
-        action="store_true",
-        help="let other machines in without tokens: a trial among machines that you trust",
-    )
-    parser.add_argument(
-        "--store",
-        type=Path,
-        metavar="DIR",
-        help="keep sessions, models and the package in this folder, and go on with what is in it "
-        "(default: all is forgotten at the end)",
-    )
-    parser.add_argument(
-        "--check",
-        type=Path,
-        metavar="DIR",
-        help="serve nothing: look whether the folder of a store, or a copy of one, is whole",
-    )
-    parser.add_argument(
-        "--metrics-port",
-        type=int,
-        metavar="PORT",
-        help=f"of {LOOPBACK}, where /metrics has figures for Prometheus; 0: a free one "
-        "(default: none)",
-    )
-    parser.add_argument("--json-log", action="store_true", help="write the log as JSON lines")
-    parser.add_argument(
-        "--fqdn",
-        metavar="NAME",
-        help="the TLS proxy on whose port 443 sites reach the combiner, see fednkit docs live",
-    )
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `fednkit serve`.
+
+    Attributes:
+        host: The one address of this machine to listen on; no other machine reaches the default.
+        port: Of the controller; 0: a free one.
+        combiner_port: Of the combiner; 0: a free one.
+        no_tokens: Let other machines in without tokens: a trial among machines that you trust.
+        store: Keep sessions, models and the package in this folder, and continue with what it
+            holds (default: everything is forgotten at the end).
+        check: Serve nothing; check whether the folder of a store, or a copy of one, is complete.
+        metrics_port: Of 127.0.0.1, where /metrics has figures for Prometheus; 0: a free one
+            (default: none).
+        json_log: Write the log as JSON lines.
+        fqdn: The TLS proxy on whose port 443 sites reach the combiner; see `fednkit docs live`.
+    """
+
+    host: str = LOOPBACK
+    port: int = 8092
+    combiner_port: int = 12080
+    no_tokens: bool = False
+    store: Path | None = None
+    check: Path | None = None
+    metrics_port: int | None = None
+    json_log: bool = False
+    fqdn: str | None = None
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Serve until Ctrl-C."""
     if options.check:
         print(check(options.check))

@@ -5,7 +5,6 @@ that touches a site's data is in the archive. This runs on the standard library 
 template's hook builds the first archive before anything is installed.
 """
 
-import argparse
 import fnmatch
 import hashlib
 import io
@@ -14,6 +13,7 @@ import struct
 import tarfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_FILE_MEGABYTES",
-    "add_options",
+    "Options",
     "archive_bytes",
     "build",
     "check_fresh",
@@ -57,24 +57,20 @@ ALWAYS_IGNORED = [
 SECRET_NAMES = (".env", ".env.*", ".netrc", ".pypirc", "*.key", "*.p12", "*.pem", "*.pfx", "id_*sa")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit package`."""
-    parser.add_argument(
-        "--max-size",
-        type=float,
-        default=MAX_FILE_MEGABYTES,
-        metavar="MB",
-        help=f"refuse larger files (default {MAX_FILE_MEGABYTES})",
-    )
-    parser.add_argument(
-        "--key",
-        type=Path,
-        metavar="FILE",
-        help="the secret key to sign with, if it is not where `fednkit key` leaves it",
-    )
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `fednkit package`.
+
+    Attributes:
+        max_size: Reject files larger than this, in MB.
+        key: The secret key to sign with, if it is not where `fednkit key` leaves it.
+    """
+
+    max_size: float = MAX_FILE_MEGABYTES
+    key: Path | None = None
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Build the archive; sign it, where the project has a key."""
     build(current().archive, options.max_size)
     if signature := signing.sign_archive(options.key):

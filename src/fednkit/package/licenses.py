@@ -4,7 +4,6 @@ This is what each package states of itself, as installed here; nobody has read t
 Packages for another platform than this one are not known.
 """
 
-import argparse
 import re
 from collections.abc import Iterator
 from importlib import metadata
@@ -18,7 +17,6 @@ __all__ = [
     "IDS",
     "PIN",
     "Locked",
-    "add_options",
     "entries",
     "license_of",
     "locked",
@@ -51,11 +49,7 @@ class Locked(NamedTuple):
     hashes: tuple[str, ...]  # SHA-256 of each file that it can be installed from
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit licenses`: none."""
-
-
-def run(options: argparse.Namespace) -> None:
+def run() -> None:
     """Print a table, and the packages of which no license is known."""
     rows = [(one.name, one.version, license_of(one.name, one.version)) for one in locked()]
     widths = [max(len(str(row[column])) for row in rows) for column in (0, 1)]

@@ -6,11 +6,11 @@ from. The same sources and the same environment give the same bytes: it holds no
 number is made from its content.
 """
 
-import argparse
 import hashlib
 import json
 import re
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,23 @@ from ..project.errors import ProjectError
 from ..project.paths import shown
 from . import archive, licenses
 
-__all__ = ["add_options", "archive_component", "base_component", "bill", "library_component", "run"]
+__all__ = ["Options", "archive_component", "base_component", "bill", "library_component", "run"]
 
 ARCHIVE_REF, BASE_REF, IMAGE_REF = "archive", "base", "image"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit sbom`."""
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="(default: the archive's name, with .cdx.json)"
-    )
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `fednkit sbom`.
+
+    Attributes:
+        out: The file to write (default: the archive's name with .cdx.json).
+    """
+
+    out: Path | None = None
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Write the file, and say what is in it."""
     archive.check_fresh()
     libraries = licenses.locked()

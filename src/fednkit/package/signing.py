@@ -4,11 +4,11 @@ Keys and signatures have minisign's format: `minisign -Vm FILE -p signing.pub` c
 `minisign -S` makes them. What a site checks is in the room `joining`.
 """
 
-import argparse
 import base64
 import os
 import secrets
 import tempfile
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -19,7 +19,7 @@ from ..project.errors import ProjectError
 from ..project.paths import shown
 
 __all__ = [
-    "add_options",
+    "Options",
     "comment",
     "comment_of",
     "encoded",
@@ -39,17 +39,18 @@ PLAIN = b"Ed" + b"\0\0" + b"B2" + bytes(32 + 8 + 8)
 TIME = "%Y%m%dT%H%M%SZ"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit key`."""
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="where the secret key goes (default: a file of its own below ~/.config)",
-    )
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `fednkit key`.
+
+    Attributes:
+        out: The file for the secret key (default: a file of its own below ~/.config).
+    """
+
+    out: Path | None = None
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Make a pair of keys, and say where they are."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -1,6 +1,5 @@
 """List, compare and remove runs."""
 
-import argparse
 import re
 import shutil
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from . import records
 from ._fields import as_metrics, parsed, read_text
 from .run import Run
 
-__all__ = ["Summary", "add_options", "run", "summary"]
+__all__ = ["ACTIONS", "Options", "Summary", "compare", "remove", "run", "summary"]
 
 # The folders that `new_folder` makes: a time, the command, and a number where two began at once.
 NAME = re.compile(r"\d{8}-\d{6}-([a-z]+)(?:-\d+)?")
@@ -45,31 +44,32 @@ class Summary:
     note: str = ""
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit runs`."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    actions.add_parser("list", help="list all runs, the oldest first (the default)")
-    compare = actions.add_parser("compare", help="show what differs between runs, and the metrics")
-    compare.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a folder under runs/")
-    remove = actions.add_parser("remove", help="remove runs, with their models")
-    remove.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a folder under runs/")
+@dataclass(frozen=True)
+class Options:
+    """Options of `fednkit runs compare` and `fednkit runs remove`.
+
+    Attributes:
+        runs: Folders under runs/.
+    """
+
+    runs: tuple[Path, ...]
 
 
-def run(options: argparse.Namespace) -> None:
-    """Do what the command says."""
-    if options.action == "compare":
-        show_comparison([summary(_run_folder(path)) for path in options.runs])
-    elif options.action == "remove":
-        # All of them are checked before the first one goes.
-        for folder in [_run_folder(path) for path in options.runs]:
-            shutil.rmtree(folder)
-            say(f"removed: {shown(folder)}")
-    else:
-        show_list()
+def compare(options: Options) -> None:
+    """Show the options that differ between runs, and the metrics."""
+    show_comparison([summary(_run_folder(path)) for path in options.runs])
 
 
-def show_list() -> None:
-    """Print a table of all runs."""
+def remove(options: Options) -> None:
+    """Remove runs, with their models."""
+    # All of them are checked before the first one goes.
+    for folder in [_run_folder(path) for path in options.runs]:
+        shutil.rmtree(folder)
+        say(f"removed: {shown(folder)}")
+
+
+def run() -> None:
+    """List all runs, the oldest first (the default)."""
     folders = sorted(current().runs.glob("*")) if current().runs.exists() else []
     found = [summary(folder) for folder in folders if NAME.fullmatch(folder.name)]
     if not found:
@@ -134,3 +134,6 @@ def _run_folder(path: Path) -> Path:
     if not (own and folder.is_dir() and NAME.fullmatch(folder.name)):
         raise ProjectError(f"expected the folder of a run under {shown(runs)}, found {shown(path)}")
     return folder
+
+
+ACTIONS = {"list": run, "compare": compare, "remove": remove}

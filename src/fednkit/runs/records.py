@@ -4,11 +4,13 @@ A site may send anything as its metrics, and a run's folder may be a colleague's
 them is told, and reaches neither the arithmetic, nor the terminal, nor the page.
 """
 
-import argparse
+import dataclasses
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from ._fields import (
     Metrics,
@@ -25,6 +27,11 @@ from ._fields import (
     whole,
     with_metrics_of,
 )
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Options = TypeVar("Options", bound="DataclassInstance")
 
 __all__ = [
     "MAX_ROUNDS_BYTES",
@@ -84,28 +91,29 @@ def configuration(path: Path) -> dict[str, Any]:
     return config  # type: ignore[no-any-return]
 
 
-def options(
-    config: dict[str, Any], add_options: Callable[[argparse.ArgumentParser], None]
-) -> argparse.Namespace:
-    """Return the options of a run's configuration, as its command would read them once more.
+def options(known: dict[str, Any], kind: type[Options]) -> Options:
+    """Return a command's options as a run recorded them.
 
-    add_options: declares the command's options. Raises `RecordError` for what it would refuse.
+    Args:
+        known: The options by name, out of JSON.
+        kind: The command's dataclass, which checks them once more.
+
+    Raises:
+        RecordError: An option is unknown, or of another type.
+        ProjectError: An option is out of its range.
     """
-    parser = _Strict(add_help=False, allow_abbrev=False)
-    add_options(parser)
-    words = []
-    for name, value in config["options"].items():
-        flag = f"--{name.replace('_', '-')}"
-        if value is True:
-            words.append(flag)
-        elif value is not None and value is not False:
-            words += [f"{flag}={item}" for item in (value if isinstance(value, list) else [value])]
-    return parser.parse_args(words)
+    if unknown := sorted(known.keys() - {field.name for field in dataclasses.fields(kind)}):
+        raise RecordError(f"options: {unknown[0]} is unknown")
+    try:
+        return msgspec.convert(known, kind, dec_hook=_path)
+    except (msgspec.ValidationError, NotImplementedError) as error:
+        raise RecordError(f"options: {error}") from None
 
 
-class _Strict(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise RecordError(f"options: {message}")
+def _path(kind: type, value: Any) -> Path:
+    if kind is not Path or not isinstance(value, str):
+        raise ValueError(f"expected the text of a path, found {type(value).__name__}")
+    return Path(value)
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:

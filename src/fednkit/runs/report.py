@@ -1,9 +1,9 @@
 """Show one run, or several side by side, as a page that opens offline."""
 
-import argparse
 import html
 import json
 import re
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from .run import Run
 from .summary import headline, judge
 
 __all__ = [
-    "add_options",
+    "Options",
     "answer",
     "cards",
     "comparison",
@@ -37,13 +37,20 @@ __all__ = [
 PLACE = re.compile(r"<!-- ([A-Z]+) -->|/\* (PLOTLY) \*/")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit report`."""
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a folder under runs/")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="(default RUN/report.html)")
+@dataclass(frozen=True)
+class Options:
+    """Options of `fednkit report`.
+
+    Attributes:
+        runs: Folders under runs/; several are compared.
+        output: The file to write (default: report.html in the first folder).
+    """
+
+    runs: tuple[Path, ...]
+    output: Path | None = field(default=None, kw_only=True)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Write the page and say where it is."""
     runs = [Run.read(folder) for folder in options.runs]
     if len({run.metric for run in runs}) > 1:

@@ -6,12 +6,11 @@ alone, so what comes out is what would have come without the loss, bit for bit. 
 learnt of the steps so far is in the server's memory, and begins anew.
 """
 
-import argparse
 import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fedn import APIClient
 
@@ -24,68 +23,72 @@ from ..project.config import current
 from ..project.errors import ProjectError
 from ..project.paths import shown
 from ..runs import records
-from .round_options import add_round_options
+from .options import RoundOptions
 from .rounds import Round
 
-__all__ = ["add_option", "advice", "before", "download", "model", "note", "plain", "save", "send"]
+__all__ = ["advice", "before", "download", "model", "note", "plain", "save", "send"]
 
 # What is asked of a run anew, and not taken from the one that it goes on with; of a session also
 # with how many sites it may begin.
-ANEW = {"command", "action", "api_url", "token_env", "model", "resume"}
+ASKED_ANEW = {"api_url", "token_env", "model", "resume"}
 MAX_OPTION_CHARACTERS = 1000
 # What an unusable record raises, besides what Python raises where something is missing.
-RECORD_ERRORS = (records.RecordError, RecursionError)
+RECORD_ERRORS = (records.RecordError, ProjectError, RecursionError)
+
+Options = TypeVar("Options", bound=RoundOptions)
 
 
-def add_option(parser: argparse.ArgumentParser) -> None:
-    """Declare which run to go on with."""
-    parser.add_argument(
-        "--resume",
-        type=Path,
-        metavar="RUN",
-        help="go on with the rounds of this run, such as runs/..., as it was started, from its "
-        "last model",
-    )
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecordedOptions(RoundOptions):
+    """The options of a recorded run, of either command.
+
+    Attributes:
+        sites: Number of sites; for a session, the fewest that a round may begin with.
+        seed: Of the seed model.
+    """
+
+    sites: int | None = None
+    seed: int = 0
 
 
-def plain(options: argparse.Namespace) -> dict[str, Any]:
+def plain(options: RoundOptions) -> dict[str, Any]:
     """Return the options as JSON takes them."""
     return {
         name: str(value) if isinstance(value, Path) else value
-        for name, value in vars(options).items()
-        if name != "command"
+        for name, value in dataclasses.asdict(options).items()
     }
 
 
-def before(options: argparse.Namespace) -> tuple[argparse.Namespace, list[Round]]:
-    """Return the options of the run that is gone on with, and its rounds so far.
+def before(
+    options: Options, asked_anew: frozenset[str] = frozenset()
+) -> tuple[Options, list[Round]]:
+    """Return the options of the run to resume, and its rounds so far.
 
-    Without --resume these are the options as they are, and none. Raises `ProjectError` when the
-    folder is no such run, or when no round of it is left to do.
+    Args:
+        options: The command's. Without --resume they are returned as they are, and no round.
+        asked_anew: More options that are not taken from the run.
+
+    Raises:
+        ProjectError: The folder is no such run, or no round of it is left to do.
     """
     run = options.resume
     if run is None:
         return options, []
-    if vars(options).get("model"):
-        raise ProjectError("--model and --resume: expected one of them, found both")
     try:
         file = run / "metrics.json"
         if (size := file.stat().st_size) > records.MAX_ROUNDS_BYTES:
             raise ValueError(f"{size:,} bytes in metrics.json")
         found = json.loads(file.read_text("utf-8"))
         rounds = [_round(entry) for entry in found["rounds"]]
-        anew = ANEW | {"sites"} if "action" in vars(options) else ANEW
+        anew = ASKED_ANEW | asked_anew
         known = {name: value for name, value in found["options"].items() if name not in anew}
-        if type(known["rounds"]) is not int:
-            raise TypeError("rounds: expected a whole number")
         if any(
             isinstance(value, dict | list) or len(str(value)) > MAX_OPTION_CHARACTERS
             for value in known.values()
         ):
             raise TypeError("options: expected short texts and numbers")
-        # As the command would read them once more.
-        read = vars(records.options({"options": known}, _declare))
-        asked = {name: read[name] for name in known}
+        recorded = records.options(known, RecordedOptions)
+        asked = {name: getattr(recorded, name) for name in known}
         total = asked["rounds"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, *RECORD_ERRORS) as error:
         why = "" if isinstance(error, OSError) else f": {error}"
@@ -100,14 +103,7 @@ def before(options: argparse.Namespace) -> tuple[argparse.Namespace, list[Round]
     for number, result in enumerate(rounds, 1):
         result.number = number
     seed.check(model(options) or current().seed)
-    return argparse.Namespace(**{**vars(options), **asked}), rounds
-
-
-def _declare(parser: argparse.ArgumentParser) -> None:
-    """Declare what a run's options may be, of either command."""
-    add_round_options(parser)
-    for name in ("--sites", "--seed"):
-        parser.add_argument(name, type=int)
+    return dataclasses.replace(options, **asked), rounds
 
 
 def _round(entry: dict[str, Any]) -> Round:
@@ -138,27 +134,27 @@ def _is_plain(value: Any, depth: int = 4) -> bool:
     return not isinstance(value, int | float) or abs(value) <= sys.float_info.max
 
 
-def model(options: argparse.Namespace) -> Path | None:
+def model(options: RoundOptions) -> Path | None:
     """Return the model file to go on from; None for the seed model."""
     if options.resume is None:
         return None
-    file = Path(options.resume) / "model.npz"
+    file = options.resume / "model.npz"
     if not file.exists():
         raise ProjectError(f"{shown(file)}: expected the last global model, found none")
     return file
 
 
-def send(api: APIClient, options: argparse.Namespace) -> None:
+def send(api: APIClient, options: RoundOptions) -> None:
     """Hand the package and the last model to a controller that may have neither."""
     archive.check_fresh()
     upload.send(api, model(options))
 
 
-def advice(command: str, folder: Path, options: argparse.Namespace | None = None) -> str:
-    """Say how to go on with a run, where there is a model to go on from."""
+def advice(command: str, folder: Path, api_url: str | None = None) -> str:
+    """Explain how to resume a run, where there is a model to resume from."""
     if not (folder / "model.npz").exists():
         return ""
-    url = f" --api-url {options.api_url}" if options else ""
+    url = f" --api-url {api_url}" if api_url else ""
     return f"; go on with: fednkit {command}{url} --resume {shown(folder)}"
 
 

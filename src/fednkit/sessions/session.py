@@ -1,8 +1,7 @@
 """Rounds on a network that runs elsewhere: fednkit session start|watch|download."""
 
-import argparse
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from fedn import APIClient
 
 from ..aggregation import server_functions
 from ..controller import connection
-from ..controller.connection import HELPER
+from ..controller.connection import HELPER, ControllerOptions
 from ..controller.upload import active_helper, newest_model
 from ..project.config import current
 from ..project.console import say
@@ -22,72 +21,61 @@ from . import resume
 from .budget import Spending
 from .display import finish, live_table, show_round
 from .following import ForgottenError, follow
-from .resume import download, note, save
-from .round_options import add_round_options, check_round_options
+from .options import Download, RoundOptions, Start, Watch
+from .resume import note, save
 from .rounds import Round, newest_session
 
-__all__ = ["add_options", "begin", "finish_privacy", "run"]
+__all__ = [
+    "ACTIONS",
+    "Download",
+    "Start",
+    "Watch",
+    "begin",
+    "download",
+    "finish_privacy",
+    "start",
+    "watch",
+]
 
-ACTIONS = {
-    "start": "start rounds, follow them, and save the model of each",
-    "watch": "follow the rounds of a session that runs, from its first",
-    "download": "save a global model",
-}
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit session`."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, summary in ACTIONS.items():
-        action = actions.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
-        connection.add_options(action)
-        if name == "start":
-            add_round_options(action)
-            action.add_argument(
-                "--sites",
-                type=int,
-                default=1,
-                metavar="N",
-                help="start with at least N (default 1)",
-            )
-            action.add_argument("--model", metavar="ID", help="to start from (default: the newest)")
-            resume.add_option(action)
-        if name == "watch":
-            action.add_argument("session", nargs="?", help="its id (default: the newest)")
-        if name == "download":
-            action.add_argument("--model", metavar="ID", help="which one (default: the newest)")
-            action.add_argument(
-                "--out", type=Path, default=Path("model.npz"), help="(default model.npz)"
-            )
-            action.add_argument("--force", action="store_true", help="overwrite the file of --out")
+# Of the run to resume, a session takes all but how many sites a round needs to begin.
+ASKED_ANEW = frozenset({"sites"})
 
 
-def run(options: argparse.Namespace) -> None:
-    """Do what the command says."""
-    token = connection.read_token(options.token_env)
-    if options.action == "start":
-        check_round_options(options)
-        if options.sites < 1:
-            raise ProjectError(f"--sites: expected 1 or more, found {options.sites}")
-    if options.action == "download" and options.out.exists() and not options.force:
+def start(options: Start) -> None:
+    """Start rounds, follow them, and save the model of each."""
+    with _connected(options) as api:
+        _start(api, options)
+
+
+def watch(options: Watch) -> None:
+    """Follow the rounds of a running session, from its first."""
+    with _connected(options) as api:
+        _follow(api, options.session or newest_session(api), options)
+
+
+def download(options: Download) -> None:
+    """Save a global model."""
+    if options.out.exists() and not options.force:
         raise ProjectError(
             f"{shown(options.out.absolute())} exists; name another file with --out, or overwrite "
             "it with --force"
         )
-    with connection.connected(options.api_url, token) as api:
-        if options.action == "start":
-            start(api, options)
-        elif options.action == "watch":
-            watch(api, options.session or newest_session(api), options)
-        else:
-            model = options.model or newest_model(api)["model_id"]
-            download(api, model, options.out)
-            say(f"{shown(options.out.absolute())}: model {model}")
+    with _connected(options) as api:
+        model = options.model or newest_model(api)["model_id"]
+        resume.download(api, model, options.out)
+        say(f"{shown(options.out.absolute())}: model {model}")
 
 
-def start(api: APIClient, options: argparse.Namespace) -> None:
+ACTIONS = {"start": start, "watch": watch, "download": download}
+
+
+def _connected(options: ControllerOptions) -> AbstractContextManager[APIClient]:
+    return connection.connected(options.api_url, connection.read_token(options.token_env))
+
+
+def _start(api: APIClient, options: Start) -> None:
     """Start a session and follow it. Raises `ProjectError` that says what is missing."""
-    options, results = resume.before(options)
+    options, results = resume.before(options, ASKED_ANEW)
     if options.resume:
         resume.send(api, options)
     helper = active_helper(api)
@@ -106,7 +94,7 @@ def start(api: APIClient, options: argparse.Namespace) -> None:
             f"--sites: expected at least {options.sites} online, found {len(sites)}{names}; invite "
             "more: fednkit invite"
         )
-    check_round_options(options, len(sites))
+    server_functions.check_updates(options, len(sites))
     say(f"sites online: {', '.join(sites)}")
     for name in connection.shared_names(api):
         say(
@@ -115,11 +103,11 @@ def start(api: APIClient, options: argparse.Namespace) -> None:
         )
     session = begin(api, options, model, options.sites, done=len(results))
     say(f"session: {session}, from model {model}")
-    watch(api, session, options, results)
+    _follow(api, session, options, results)
 
 
 def begin(
-    api: APIClient, options: argparse.Namespace, model: str | None, sites: int, done: int = 0
+    api: APIClient, options: RoundOptions, model: str | None, sites: int, done: int = 0
 ) -> str:
     """Have the controller start rounds, and return the session's id.
 
@@ -153,10 +141,10 @@ def begin(
     return str(answer["session_id"])
 
 
-def watch(
+def _follow(
     api: APIClient,
     session: str,
-    options: argparse.Namespace,
+    options: Start | Watch,
     before: Sequence[Round] = (),
 ) -> None:
     """Print a session's rounds as they come, then a table; save the model and the metrics.
@@ -170,14 +158,14 @@ def watch(
     folder = new_folder("session")
     record: dict[str, Any] = {"session": session}
     record["archive_sha256"] = connection.package_checksum(api)
-    if options.action == "start":
+    if isinstance(options, Start):
         record["options"] = resume.plain(options)
     results, done = list(before), len(before)
     sites = len(connection.online_sites(api))
     spent = Spending(say)
 
     def planned() -> int | None:
-        if options.action == "start":
+        if isinstance(options, Start):
             return int(options.rounds)
         return connection.planned_rounds(options.api_url, api.headers, session)
 
@@ -203,14 +191,14 @@ def watch(
         finish(folder, results, sites)
     failed = sum(not result.finished for result in results)
     if failed or not (len(results) > done or "ended" in record):
-        again = resume.advice("session start", folder, options)
+        again = resume.advice("session start", folder, options.api_url)
         raise ProjectError(
             f"{failed} of {len(results)} rounds failed; see the controller's log{again}"
         )
 
 
 @contextmanager
-def _explained(options: argparse.Namespace, session: str, folder: Path) -> Iterator[None]:
+def _explained(options: ControllerOptions, session: str, folder: Path) -> Iterator[None]:
     """Explain how to follow the session again when the block is broken off."""
     again = f"fednkit session watch --api-url {options.api_url} {session}"
     try:
@@ -219,12 +207,12 @@ def _explained(options: argparse.Namespace, session: str, folder: Path) -> Itera
         # As `serve` does without --store.
         raise ProjectError(
             f"{error}: it came back without what it knew"
-            f"{resume.advice('session start', folder, options)}"
+            f"{resume.advice('session start', folder, options.api_url)}"
         ) from None
     except requests.exceptions.ConnectionError:
         say(
             "the controller is gone; where it comes back with what it knew, the session is "
-            f"followed again with: {again}{resume.advice('session start', folder, options)}"
+            f"followed again with: {again}{resume.advice('session start', folder, options.api_url)}"
         )
         raise
     except BaseException:

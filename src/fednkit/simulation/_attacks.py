@@ -1,6 +1,7 @@
 """What a broken or hostile client sends, to try defences with in a simulation."""
 
-import argparse
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -9,7 +10,8 @@ from ..project.errors import ProjectError
 from ._clients import Clients
 
 # What each attack does with its strength, and how strong it is when nothing else is said.
-ATTACKS: dict[str, float | None] = {
+Attack = Literal["sign-flip", "scale", "random", "constant", "nan", "label-flip"]
+DEFAULT_STRENGTHS: dict[Attack, float | None] = {
     "sign-flip": 10.0,
     "scale": 10.0,
     "random": 10.0,
@@ -19,45 +21,67 @@ ATTACKS: dict[str, float | None] = {
 }
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare who is bad in a simulation, and how."""
-    add = parser.add_argument
-    add("--attack", choices=tuple(ATTACKS), help="what bad clients send (default: there are none)")
-    add("--attackers", type=float, metavar="SHARE", help="share of bad clients (default 0.2)")
-    add("--attack-strength", type=float, metavar="X", help="how far it goes (10; constant 1)")
+DEFAULT_ATTACKERS_SHARE = 0.2
 
 
-def check(options: argparse.Namespace) -> None:
-    """Fill in what is not said. Raises `ProjectError` for an option that makes no sense."""
-    if options.attack is None:
-        for name in ("attackers", "attack_strength"):
-            if getattr(options, name) is not None:
-                raise ProjectError(f"--{name.replace('_', '-')}: goes with --attack NAME")
-        return
-    if options.attackers is None:
-        options.attackers = 0.2
-    if not 0 <= options.attackers <= 1:
-        raise ProjectError(f"--attackers: expected 0 to 1, found {options.attackers:g}")
-    if options.attack_strength is None:
-        options.attack_strength = ATTACKS[options.attack]
-    elif ATTACKS[options.attack] is None or not np.isfinite(options.attack_strength):
-        raise ProjectError(
-            f"--attack-strength: {options.attack} has none"
-            if ATTACKS[options.attack] is None
-            else f"--attack-strength: expected a number, found {options.attack_strength:g}"
-        )
+@dataclass(frozen=True, kw_only=True)
+class AttackOptions:
+    """Which clients of a simulation are hostile, and what they send.
+
+    Attributes:
+        attack: What hostile clients send.
+        attackers: Share of hostile clients (default 0.2).
+        attack_strength: Factor of the attack (default 10; constant 1).
+
+    Raises:
+        ProjectError: An option is out of its range, or does not go with the attack.
+    """
+
+    attack: Attack | None = None
+    attackers: float | None = None
+    attack_strength: float | None = None
+
+    def __post_init__(self) -> None:
+        share, strength = self.attackers, self.attack_strength
+        if self.attack is None:
+            for name, value in (("attackers", share), ("attack-strength", strength)):
+                if value is not None:
+                    raise ProjectError(f"--{name}: goes with --attack NAME")
+            return
+        if share is not None and not 0 <= share <= 1:
+            raise ProjectError(f"--attackers: expected 0 to 1, found {share:g}")
+        if strength is not None and DEFAULT_STRENGTHS[self.attack] is None:
+            raise ProjectError(f"--attack-strength: {self.attack} has none")
+        if strength is not None and not np.isfinite(strength):
+            raise ProjectError(f"--attack-strength: expected a number, found {strength:g}")
+
+    @property
+    def share(self) -> float | None:
+        """The share of hostile clients; None without an attack."""
+        if self.attack is None or self.attackers is not None:
+            return self.attackers
+        return DEFAULT_ATTACKERS_SHARE
+
+    @property
+    def strength(self) -> float | None:
+        """The factor of the attack; None for an attack without one."""
+        if self.attack is None or self.attack_strength is not None:
+            return self.attack_strength
+        return DEFAULT_STRENGTHS[self.attack]
 
 
-def attackers(options: argparse.Namespace, clients: int) -> set[int]:
-    """Return which clients are bad; the run's seed draws them, once for all rounds."""
-    if options.attack is None:
-        return set()
-    order = np.random.default_rng([options.seed, 4]).permutation(clients)
-    return set(order[: round(options.attackers * clients)].tolist())
+def attackers(options: AttackOptions, clients: int, seed: int) -> set[int]:
+    """Return which clients are hostile; the run's seed draws them, once for all rounds."""
+    order = np.random.default_rng([seed, 4]).permutation(clients)
+    return set(order[: round((options.share or 0) * clients)].tolist())
 
 
 def forge(
-    attack: str, strength: float | None, received: Weights, update: Weights, seed: list[int]
+    attack: Attack | None,
+    strength: float | None,
+    received: Weights,
+    update: Weights,
+    seed: list[int],
 ) -> Weights:
     """Return what a bad client sends in place of its honest update.
 
@@ -67,7 +91,7 @@ def forge(
     random and constant are those of Li et al., "RSA: Byzantine-Robust Stochastic Aggregation
     Methods", 2019. A client that flips labels sends what it learns from them: nothing is forged.
     """
-    if attack == "label-flip" or not update:
+    if attack in (None, "label-flip") or not update:
         return update
     steps = [new - old for new, old in zip(update, received, strict=True)]
     factor = np.float32(0.0 if strength is None else strength)

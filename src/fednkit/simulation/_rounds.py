@@ -1,6 +1,5 @@
 """The rounds of a simulation: who takes part, what comes back, and what is kept of it."""
 
-import argparse
 import io
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from ..runs.run import Run, Weights
 from ._attacks import attackers, forge
 from ._ledgers import Ledgers
 from ._pool import Failure, Pool
+from ._setup import Options
 from ._workers import Worker
 
 
@@ -32,7 +32,7 @@ class Simulation:
     def __init__(
         self,
         run: Run,
-        options: argparse.Namespace,
+        options: Options,
         sent: dict[str, Any],
         clients: int,
         pool: Pool,
@@ -50,7 +50,7 @@ class Simulation:
             options.server_learning_rate,
         )
         self.ledgers = Ledgers(terms, clients, options.seed, say)
-        self.attackers = attackers(options, clients)
+        self.attackers = attackers(options, clients, options.seed)
         # Which clients are slow does not change over the rounds.
         random = np.random.default_rng([options.seed, 1])
         self.slow = set(random.permutation(clients)[: round(options.slow * clients)].tolist())
@@ -139,7 +139,7 @@ class Simulation:
     def forged(self, number: int, client: int, weights: Weights, update: Weights) -> Weights:
         """Return what a bad client sends in a round in place of its update."""
         seed = [self.options.seed, 5, number, client]
-        return forge(self.options.attack, self.options.attack_strength, weights, update, seed)
+        return forge(self.options.attack, self.options.strength, weights, update, seed)
 
     def average(self, weights: Weights) -> Callable[[Arrived], Weights]:
         """Return what combines a round's updates where no defence does: FEDn's aggregators."""

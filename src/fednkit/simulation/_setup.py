@@ -1,11 +1,10 @@
-"""What a simulation starts from: its clients' examples, and the record of what was asked."""
+"""The options of a simulation, its clients' examples, and the record of both."""
 
-import argparse
 import importlib.metadata
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,17 +12,82 @@ from fednsite.data.examples import held_out
 from fednsite.interfaces import Data
 from fednsite.privacy.mechanism import Terms
 
+from ..aggregation.server_functions import AggregationOptions
 from ..data import sites
 from ..data.kinds import kind
+from ..data.partition import Method
+from ..data.sites import SpreadOptions
 from ..project.config import current
 from ..project.console import say
 from ..project.errors import ProjectError
 from ..project.paths import by_number
 from ..runs.summary import single_class_words
+from ._attacks import AttackOptions
 from ._clients import Clients
 
 
-def make_clients(options: argparse.Namespace, data: Data, folder: Path) -> Clients:
+@dataclass(frozen=True, kw_only=True)
+class Options(AggregationOptions, AttackOptions, SpreadOptions):
+    """Options of `fednkit simulate`.
+
+    Attributes:
+        clients: Number of clients (default 10).
+        rounds: Number of rounds.
+        participation: Share of the clients that take part in a round.
+        data: Take data/site-* as they are, one client each.
+        seed: Of partition, sampling and dropouts.
+        set: Send a setting to the clients, as NAME=VALUE; may be repeated.
+        dropout: Share of updates that get lost.
+        slow: Share of clients whose update is too late in every other round.
+        on_error: Whether the error of a client stops the run.
+        metric: What the best model and patience go by (default: the package's first).
+        patience: Stop after this many rounds without a better model.
+        no_baselines: Do not train alone and on pooled data.
+        workers: Number of processes (default: one for each processor).
+        name: Of the run's folder.
+        resume: Continue this run, with its options.
+        mlflow: Log to this MLflow store too.
+
+    Raises:
+        ProjectError: An option is out of its range, or does not go with another one.
+    """
+
+    clients: int | None = None
+    rounds: int = 20
+    participation: float = 1.0
+    data: bool = False
+    partition: Method = "dirichlet"
+    set: tuple[str, ...] = ()
+    dropout: float = 0.0
+    slow: float = 0.0
+    on_error: Literal["stop", "skip"] = "stop"
+    metric: str | None = None
+    patience: int | None = None
+    no_baselines: bool = False
+    workers: int | None = None
+    name: str = "simulation"
+    resume: Path | None = None
+    mlflow: str | None = None
+
+    def __post_init__(self) -> None:
+        for mixed_in in (AggregationOptions, AttackOptions, SpreadOptions):
+            mixed_in.__post_init__(self)
+        for name in ("clients", "rounds", "workers", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ProjectError(f"--{name}: expected 1 or more, found {value}")
+        if not 0 < self.participation <= 1:
+            raise ProjectError(
+                f"--participation: expected above 0 to 1, found {self.participation:g}"
+            )
+        for name in ("dropout", "slow"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ProjectError(
+                    f"--{name}: expected 0 to below 1, found {getattr(self, name):g}"
+                )
+
+
+def make_clients(options: Options, data: Data, folder: Path) -> Clients:
     """Return the clients that the options ask for, and show what each of them has."""
     if options.data:
         found = sorted(current().data.glob("site-*"), key=lambda path: by_number(path.name))
@@ -46,7 +110,7 @@ def make_clients(options: argparse.Namespace, data: Data, folder: Path) -> Clien
 
 
 def configuration(
-    options: argparse.Namespace,
+    options: Options,
     digest: str,
     clients: Clients,
     classes: int,
@@ -63,9 +127,10 @@ def configuration(
             continue
     plain = {
         name: str(value) if isinstance(value, Path) else value
-        for name, value in vars(options).items()
-        if name not in ("command", "resume")
+        for name, value in asdict(options).items()
+        if name != "resume"
     }
+    plain |= {"attackers": options.share, "attack_strength": options.strength}
     record = {
         "options": plain,
         "archive_sha256": digest,

@@ -1,20 +1,20 @@
 """Simulate many clients and rounds in this machine's processes, from the archive that ships."""
 
-import argparse
 import importlib.util
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fednsite.privacy.mechanism import Terms
 
-from ..aggregation import server_functions
+from ..aggregation.server_functions import check_updates
 from ..data import seed, sites
 from ..package import archive
 from ..package.library import model_library
@@ -30,54 +30,18 @@ from ..runs.summary import show_summary
 from . import _attacks
 from ._baselines import measure_baselines
 from ._pool import Pool
-from ._setup import configuration, make_clients
+from ._setup import Options, configuration, make_clients
 from ._tracking import log_to_mlflow
 
-__all__ = ["add_options", "run"]
+__all__ = ["Options", "recorded", "run"]
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit simulate`."""
-    add = parser.add_argument
-    add("--clients", type=int, metavar="N", help="how many (default 10)")
-    add("--rounds", type=int, default=20, metavar="N", help="how many (default 20)")
-    add("--participation", type=float, default=1.0, help="share of clients a round (default 1)")
-    add("--data", action="store_true", help="take data/site-* as they are, a client each")
-    sites.add_data_options(parser, method="dirichlet")
-    add(
-        "--aggregator",
-        choices=server_functions.AGGREGATORS,
-        default="fedavg",
-        help="(default fedavg)",
-    )
-    server_functions.add_options(parser)
-    _attacks.add_options(parser)
-    add("--server-optimizer", choices=("adam", "yogi", "adagrad"), default="adam", help="of fedopt")
-    add("--server-learning-rate", type=float, default=0.01, help="of fedopt (default 0.01)")
-    add(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="send a setting to clients"
-    )
-    add("--dropout", type=float, default=0.0, help="share of updates that get lost (default 0)")
-    add("--slow", type=float, default=0.0, help="share of clients too late every other round")
-    add("--on-error", choices=("stop", "skip"), default="stop", help="of a client (default stop)")
-    add("--metric", help="what best model and patience go by (default: the package's first)")
-    add("--patience", type=int, metavar="N", help="stop after N rounds without a better model")
-    add("--no-baselines", action="store_true", help="do not train alone and on pooled data")
-    add("--workers", type=int, metavar="N", help="processes (default: one a processor)")
-    add("--seed", type=int, default=0, help="of partition, sampling, dropouts (default 0)")
-    add("--name", default="simulation", help="of the run's folder")
-    add("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped")
-    add("--mlflow", metavar="URI", help="log to this MLflow store too")
-
-
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Run the rounds and the baselines; leave a folder with metrics, models and a page."""
     before = Run.read(options.resume) if options.resume else None
-    if before:
-        options = recorded(before, options)
-    else:
-        choose_data(options)
-    check(options)
+    options = recorded(before, options) if before else choose_data(options)
+    if options.mlflow and not importlib.util.find_spec("mlflow"):
+        raise ProjectError("--mlflow: not installed here; try: pip install mlflow-skinny==3.17.2")
     if not current().seed.exists():
         seed.make(options.seed)
     digest = archive.build(current().archive)
@@ -88,9 +52,9 @@ def run(options: argparse.Namespace) -> None:
         # No site's own terms: the environment here is not theirs.
         terms = Terms.agreed(library.settings.override(sent), {})
         clients = make_clients(options, library.data, Path(store))
-        server_functions.check(options, max(1, round(options.participation * len(clients))))
+        check_updates(options, max(1, round(options.participation * len(clients))))
         if options.attack == "label-flip":
-            bad = _attacks.attackers(options, len(clients))
+            bad = _attacks.attackers(options, len(clients), options.seed)
             _attacks.flip_labels(clients, bad, library.data.num_classes())
         clients.save(Path(store))
         done = before or Run.create(
@@ -135,50 +99,31 @@ def explained(run: Run) -> Iterator[None]:
         raise
 
 
-def recorded(before: Run, options: argparse.Namespace) -> argparse.Namespace:
-    """Return the options that a run to go on with was started with."""
+def recorded(before: Run, options: Options) -> Options:
+    """Return the options that a run to resume was started with."""
     try:
-        kept = records.options(before.config, add_options)
-    except records.RecordError as error:
+        kept = records.options(before.config["options"], Options)
+    except (ProjectError, records.RecordError) as error:
         raise ProjectError(f"{shown(before.folder)}: config.json: {error}") from None
-    kept.resume, kept.workers = options.resume, options.workers
-    return kept
+    return replace(kept, resume=options.resume, workers=options.workers)
 
 
-def choose_data(options: argparse.Namespace) -> None:
+def choose_data(options: Options) -> Options:
     """Take the user's own data, where there is some and nothing else is asked for."""
     if options.data or options.source or options.examples:
-        return
+        return options
     record = current().data / sites.RECORD_NAME
     if record.exists():
         source = json.loads(record.read_text("utf-8"))["source"]
-        options.source = Path(source) if source else None
+        chosen = replace(options, source=Path(source) if source else None)
     else:
-        options.data = any(current().data.glob("site-*"))
-    if options.source or options.data:
-        say(f"data: {shown(options.source or current().data)}")
+        chosen = replace(options, data=any(current().data.glob("site-*")))
+    if chosen.source or chosen.data:
+        say(f"data: {shown(chosen.source or current().data)}")
+    return chosen
 
 
-def check(options: argparse.Namespace) -> None:
-    """Raise `ProjectError` for the first option that makes no sense."""
-    for name in ("clients", "rounds", "workers", "patience"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ProjectError(f"--{name}: expected 1 or more, found {value}")
-    for name, lowest in (("participation", "above 0"), ("dropout", "0"), ("slow", "0")):
-        value = getattr(options, name)
-        if not (0 < value <= 1 if lowest == "above 0" else 0 <= value < 1):
-            upper = "1" if lowest == "above 0" else "below 1"
-            raise ProjectError(f"--{name}: expected {lowest} to {upper}, found {value:g}")
-    if options.mlflow and not importlib.util.find_spec("mlflow"):
-        raise ProjectError("--mlflow: not installed here; try: pip install mlflow-skinny==3.17.2")
-    if not options.server_learning_rate > 0:
-        raise ProjectError("--server-learning-rate: expected a number above 0")
-    server_functions.check(options)
-    _attacks.check(options)
-
-
-def parse_settings(pairs: list[str]) -> dict[str, Any]:
+def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
     """Read NAME=VALUE pairs, the values as JSON."""
     settings = {}
     for pair in pairs:

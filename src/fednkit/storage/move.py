@@ -1,6 +1,6 @@
 """Move what `serve --store` kept into MongoDB and an object store: fednkit move DIR SETTINGS."""
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 from fedn.network.storage.dbconnection import DatabaseConnection
@@ -12,7 +12,7 @@ from ._database import Database
 from .check import check
 from .store import BUCKETS, DATABASE, FILES, connected
 
-__all__ = ["add_options", "move", "run"]
+__all__ = ["Options", "move", "run"]
 
 # Where a server listens; another one enters itself.
 LEFT_OUT = {"network.combiners"}
@@ -20,18 +20,20 @@ LEFT_OUT = {"network.combiners"}
 USED = {"control.model": "model", "control.sessions": "session_id"}
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `fednkit move`."""
-    parser.add_argument("store", type=Path, metavar="DIR", help="the folder of `serve --store`")
-    parser.add_argument(
-        "settings",
-        type=Path,
-        metavar="SETTINGS",
-        help="FEDn's settings file, which names MongoDB and the object store",
-    )
+@dataclass(frozen=True)
+class Options:
+    """Options of `fednkit move`.
+
+    Attributes:
+        store: The folder of `fednkit serve --store`.
+        settings: FEDn's settings file, which names MongoDB and the object store.
+    """
+
+    store: Path
+    settings: Path
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: Options) -> None:
     """Move, and say what."""
     print(check(options.store))
     repository, state = connected(options.settings)

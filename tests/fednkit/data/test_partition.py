@@ -1,18 +1,20 @@
 """Ways to spread examples over sites: every row goes to one site, the same with the same seed."""
 
+from typing import get_args
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from fednkit.data import partition
-from fednkit.data.partition import METHODS, Rows
+from fednkit.data.partition import Method, Rows
 from fednkit.project.errors import ProjectError
 
 LABELS = np.random.default_rng(0).choice(4, size=2000, p=[0.4, 0.3, 0.2, 0.1])
 COLUMN = np.array(["north", "south"])[np.random.default_rng(1).integers(0, 2, 2000)]
 
 
-def spread(method: str, sites: int, alpha: float = 0.5, seed: int = 0) -> list[Rows]:
+def spread(method: Method, sites: int, alpha: float = 0.5, seed: int = 0) -> list[Rows]:
     column = COLUMN if method == "column" else None
     random = np.random.default_rng(seed)
     return partition.spread(method, LABELS, sites, alpha, column, random)
@@ -24,15 +26,15 @@ def shares(parts: list[Rows]) -> npt.NDArray[np.float64]:
     return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_row_goes_to_exactly_one_site(method: str) -> None:
+@pytest.mark.parametrize("method", get_args(Method))
+def test_every_row_goes_to_exactly_one_site(method: Method) -> None:
     parts = spread(method, sites=2)
     assert len(parts) == 2
     assert sorted(np.concatenate(parts)) == list(range(len(LABELS)))
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_equal_seeds_give_equal_sites(method: str) -> None:
+@pytest.mark.parametrize("method", get_args(Method))
+def test_equal_seeds_give_equal_sites(method: Method) -> None:
     assert all(map(np.array_equal, spread(method, 2, seed=3), spread(method, 2, seed=3)))
 
 

@@ -1,6 +1,5 @@
 """The attacks that a simulation tries defences with, and the options of both."""
 
-import argparse
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,7 @@ from fednkit.aggregation import server_functions
 from fednkit.aggregation.robust import Weights
 from fednkit.project.errors import ProjectError
 from fednkit.simulation import _attacks as attacks
-
-
-def options(**given: Any) -> argparse.Namespace:
-    every = {"aggregator": "fedavg", "norm_bound": None, "tolerate": None, "seed": 0}
-    every |= {"attack": None, "attackers": None, "attack_strength": None}
-    return argparse.Namespace(**(every | given))
+from fednkit.simulation._setup import Options
 
 
 @pytest.mark.parametrize(
@@ -36,15 +30,14 @@ def options(**given: Any) -> argparse.Namespace:
 )
 def test_a_wrong_option_is_refused_in_one_line(given: dict[str, Any], expected: str) -> None:
     with pytest.raises(ProjectError) as error:
-        server_functions.check(options(**given), 10)
-        attacks.check(options(**given))
+        server_functions.check_updates(Options(**given), 10)
     assert str(error.value).startswith(expected)
 
 
 def test_the_attacks_send_what_they_are_called() -> None:
     received, update = weights(1), weights(3)
 
-    def sent(attack: str, strength: float | None = 2.0) -> Weights:
+    def sent(attack: attacks.Attack, strength: float | None = 2.0) -> Weights:
         return attacks.forge(attack, strength, received, update, [0])
 
     assert same(sent("sign-flip"), weights(-3))
@@ -59,9 +52,7 @@ def test_the_attacks_send_what_they_are_called() -> None:
 
 
 def test_the_seed_draws_the_bad_clients() -> None:
-    drawn = [
-        attacks.attackers(options(attack="nan", attackers=0.2, seed=seed), 20) for seed in range(9)
-    ]
+    drawn = [attacks.attackers(Options(attack="nan", attackers=0.2), 20, seed) for seed in range(9)]
     assert all(len(bad) == 4 for bad in drawn)
     assert len({tuple(sorted(bad)) for bad in drawn}) > 5
-    assert attacks.attackers(options(), 20) == set()
+    assert attacks.attackers(Options(), 20, 0) == set()
