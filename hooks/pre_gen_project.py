@@ -10,7 +10,7 @@ from collections.abc import Iterator
 ANSWERS = json.loads(r'''{{ cookiecutter | tojson }}''')  # fmt: skip
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-LONGEST = {"project_name": 100, "project_slug": 60, "description": 300, "author_name": 100}
+LONGEST = {"project_name": 100, "project_slug": 60, "author_name": 100}
 # Names that no file or folder can have on Windows, whatever the ending.
 RESERVED = {
     "aux",

@@ -79,7 +79,13 @@ def image(
 ) -> Iterator[Image]:
     """An image as `make image` builds it, from a project that holds data and secrets."""
     framework, *options = request.param
-    project = installed("fraud", framework, python_version=PYTHON)
+    project = installed("fraud", framework)
+    dockerfile = project.folder / "Dockerfile"
+    dockerfile.write_text(
+        dockerfile.read_text().replace(
+            f"python:{CONTEXT['_python_versions'][0]}", f"python:{PYTHON}"
+        )
+    )
     project.fednkit("sites", "--examples", "4000")
     project.make("seed")
     # As `invite` writes it for a site, with its token.

@@ -122,10 +122,10 @@ def test_only_the_models_files_differ_between_frameworks(project: Project) -> No
         }
 
 
-def test_there_are_eight_questions_and_each_has_its_words() -> None:
+def test_there_are_six_questions_and_each_has_its_words() -> None:
     questions = [name for name in CONTEXT if not name.startswith("_")]
-    derived = ["project_name", "project_slug", "description", "author_name"]
-    assert questions == [*derived, "task", "framework", "python_version", "license"]
+    derived = ["project_name", "project_slug", "author_name"]
+    assert questions == [*derived, "task", "framework", "license"]
     assert sorted(CONTEXT["__prompts__"]) == sorted(questions)
     for name in ("task", "framework"):
         assert set(CONTEXT["__prompts__"][name]) == {"__prompt__", *CONTEXT[name]}
@@ -133,9 +133,9 @@ def test_there_are_eight_questions_and_each_has_its_words() -> None:
     assert list(CONTEXT["_frameworks"]) == CONTEXT["framework"]
 
 
-def test_the_pythons_to_choose_from_are_those_that_a_project_runs_on(baked: Path) -> None:
+def test_the_pythons_of_the_image_are_those_that_a_project_runs_on(baked: Path) -> None:
     [line] = re.findall(r"^VERSIONS := (.*)", (baked / "Makefile").read_text("utf-8"), re.M)
-    assert line.split() == CONTEXT["python_version"]
+    assert line.split() == CONTEXT["_python_versions"]
 
 
 def test_every_requirement_is_pinned(baked: Path) -> None:

@@ -103,7 +103,7 @@ def test_the_hooks_name_no_version_of_a_tool(cared_for: Path) -> None:
 
 def test_the_supported_pythons_are_the_same_everywhere(project: Any) -> None:
     folder = project("fraud", "numpy")
-    pythons = CONTEXT["python_version"]
+    pythons = CONTEXT["_python_versions"]
     for place in (ROOT, folder):
         for name, flow in workflows(place).items():
             for job in flow["jobs"].values():

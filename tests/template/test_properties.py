@@ -47,7 +47,7 @@ settings.register_profile("nightly", max_examples=3000, print_blob=True, **COMMO
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "fast")
 EXAMPLES = settings.get_profile(PROFILE)
 
-LONGEST = {"project_name": 100, "description": 300, "author_name": 100}
+LONGEST = {"project_name": 100, "author_name": 100}
 # What means something to a shell, to Jinja, TOML, YAML, JSON, Python, HTML, Markdown or Windows.
 PIECES = [
     *"\"'`\\#-*_~|&<>[](){}%$!:;=+.,/@^?",
@@ -93,7 +93,6 @@ ANYTHING = st.one_of(
 )
 CHOICES = {
     "combination": st.sampled_from(COMBINATIONS),
-    "python_version": st.sampled_from(CONTEXT["python_version"]),
     "license": st.sampled_from(CONTEXT["license"]),
 }
 WORDS = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=9)
@@ -112,7 +111,6 @@ ANY = st.fixed_dictionaries(
 PLAIN = {
     "project_name": "PLAIN-NAME",
     "project_slug": "plain-slug",
-    "description": "PLAIN-DESCRIPTION",
     "author_name": "PLAIN-AUTHOR",
 }
 PARSERS = {
@@ -233,7 +231,7 @@ def is_generated(answers: dict[str, str], choices: dict[str, str]) -> None:
         wanted = wanted.replace(PLAIN["project_slug"], answers["project_slug"])
         PARSERS.get(Path(name).suffix, str)(text)
         if name == "pyproject.toml":
-            keys = {"name": "project_name", "description": "description", "author": "author_name"}
+            keys = {"name": "project_name", "author": "author_name"}
             found, whole = (tomllib.loads(one) for one in (text, wanted))
             record = whole["tool"]["fednkit"]
             record |= {key: answers[question] for key, question in keys.items()}
@@ -250,7 +248,7 @@ def apart(answers: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """Return the texts that were answered, and the choices."""
     task, framework = answers["combination"]
     texts = {name: answers[name] for name in PLAIN if name in answers}
-    choices = {name: answers[name] for name in ("python_version", "license")}
+    choices = {"license": answers["license"]}
     return texts, choices | {"task": task, "framework": framework}
 
 

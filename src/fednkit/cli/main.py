@@ -56,10 +56,12 @@ def _run(words: list[str]) -> None:
 
 def _plain(error: "CycloptsError") -> str:
     """Return what is wrong with a command line, as a sentence."""
-    from cyclopts import MissingArgumentError
+    from cyclopts import MissingArgumentError, UnusedCliTokensError
 
     if isinstance(error, MissingArgumentError) and error.argument:
         return f"expected a value for {error.argument.name}, found none."
+    if isinstance(error, UnusedCliTokensError):
+        return f"unexpected: {' '.join(error.unused_tokens or ())}."
     text = str(error)
     return f"{text[:1].lower()}{text[1:]}"
 
