@@ -25,6 +25,7 @@ import time
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import fedn.network.grpc.fedn_pb2 as fedn
 import grpc
@@ -33,7 +34,7 @@ import numpy as np
 import psutil
 from fedn import APIClient
 from hardening_server import CASES, start
-from hostile_sites import Site
+from hostile_sites import Site, connection
 from made_up_updates import model_file
 from memory import megabytes
 
@@ -51,7 +52,7 @@ class ScriptedSite(Site):
     """A site that answers every task at once."""
 
     def __init__(self, network: "Network", name: str) -> None:
-        super().__init__(network.api, network.address, name)
+        super().__init__(network, name)
         threading.Thread(target=self._answer, args=[network], daemon=True).start()
 
     def _answer(self, network: "Network") -> None:
@@ -74,9 +75,14 @@ class Network:
     def __init__(self, pid: int, ports: dict[str, int]) -> None:
         self.process = psutil.Process(pid)
         self.api = APIClient(LOOPBACK, ports["api_port"])
+        self.secret = ""
         self.address = f"{LOOPBACK}:{ports['combiner_port']}"
         self.update = b""
         self.validated = threading.Semaphore(0)
+
+    def connection(self) -> Any:
+        """Return a channel to the combiner with a connection of its own."""
+        return connection(self.address)
 
     def join(self, seed: Path, sites: int) -> None:
         """Hand the seed model over and have sites join."""

@@ -10,9 +10,9 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import fedn.network.grpc.fedn_pb2 as fedn
 import fedn.network.grpc.fedn_pb2_grpc as rpc
@@ -22,6 +22,7 @@ import requests
 from fedn import APIClient
 from fedn.network.combiner.modelservice import upload_request_generator
 from made_up_updates import model_file
+from proxy import proxied
 
 from fednkit.controller.tokens import SECRET, make_token, site_claims
 from fednkit.controller.upload import newest_model
@@ -34,24 +35,41 @@ def model(*values: float) -> bytes:
     return model_file([np.array(values, dtype=np.float32)])
 
 
-def connection(address: str) -> Any:
-    """Return a channel with a connection of its own: by default a process has one for all."""
-    return grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+def connection(address: str, root: Path | None = None) -> Any:
+    """Return a channel with a connection of its own: by default a process has one for all.
+
+    root: the certificate that signed the server's, where it speaks TLS.
+    """
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    if root is None:
+        return grpc.insecure_channel(address, options=options)
+    trusted = grpc.ssl_channel_credentials(root.read_bytes())
+    return grpc.secure_channel(address, trusted, options=options)
+
+
+class Server(Protocol):
+    """What a site joins. secret: of the tokens, if it demands them."""
+
+    api: APIClient
+    secret: str
+
+    def connection(self) -> Any: ...
 
 
 class Site:
-    """A site that has joined, and does nothing by itself. secret: of its token, if it needs one."""
+    """A site that has joined, and does nothing by itself."""
 
-    def __init__(self, api: APIClient, address: str, name: str, secret: str = "") -> None:
+    def __init__(self, network: Server, name: str) -> None:
         self.name, self.client_id = name, str(uuid.uuid4())
+        secret = network.secret
         headers = {}
         if secret:
             token = make_token(secret, "client", 1, name)
             _, self.client_id = site_claims(token) or ("", "")
             headers = {"authorization": f"Bearer {token}"}
-        register(api, self.client_id, name, headers)
+        register(network.api, self.client_id, name, headers)
         self.metadata = [("client", self.client_id), *headers.items()]
-        self.channel = connection(address)
+        self.channel = network.connection()
         self.connector = rpc.ConnectorStub(self.channel)
         self.models, self.combiner = (
             rpc.ModelServiceStub(self.channel),
@@ -142,25 +160,35 @@ def register(
     api: APIClient, client_id: object, name: object, headers: dict[str, str] | None = None
 ) -> int:
     """Register a site as FEDn's client does; return the status of the answer."""
-    url = f"http://{api.host}:{api.port}/api/v1/clients/add"
+    url = api._get_url("api/v1/clients/add")
     asked = {"client_id": client_id, "name": name, "package": "remote"}
-    return int(requests.post(url, json=asked, headers=headers, timeout=TIMEOUT_SECONDS).status_code)
+    answer = requests.post(
+        url, json=asked, headers=headers, verify=api.verify, timeout=TIMEOUT_SECONDS
+    )
+    return int(answer.status_code)
 
 
 class Network:
     """The embedded network, as `fednkit network` and `serve` start it."""
 
-    def __init__(self, folder: Path, ports: dict[str, int], secret: str) -> None:
-        self.folder, self.secret = folder, secret
+    def __init__(
+        self, folder: Path, ports: dict[str, int], secret: str, root: Path | None = None
+    ) -> None:
+        self.folder, self.secret, self.root = folder, secret, root
         token = make_token(secret, "admin", 1) if secret else None
-        self.api = APIClient("127.0.0.1", ports["api_port"], token=token)
+        tls = {"secure": True, "verify": str(root)} if root else {}
+        self.api = APIClient("127.0.0.1", ports["api_port"], token=token, **tls)
         self.address = f"127.0.0.1:{ports['combiner_port']}"
+
+    def connection(self) -> Any:
+        """Return a channel to the combiner with a connection of its own."""
+        return connection(self.address, self.root)
 
     def join(self, count: int) -> list[Site]:
         """Have sites join; return them when the combiner knows them all."""
         before = self._online()
         names = [f"site-{number}" for number in range(1, count + 1)]
-        sites = [Site(self.api, self.address, name, self.secret) for name in names]
+        sites = [Site(self, name) for name in names]
         wait_for(lambda: self._online() >= before + count)
         return sites
 
@@ -198,10 +226,13 @@ class Network:
 
 
 @contextmanager
-def network(folder: Path, setup: str = "{}", secret: str = "") -> Iterator[Network]:
+def network(
+    folder: Path, setup: str = "{}", secret: str = "", tls: bool = False
+) -> Iterator[Network]:
     """Start the server with a global model of two zeros; stop it after the block.
 
-    setup: `fednkit.network.server.Setup` in JSON. secret: of the tokens, if it has them.
+    setup: `fednkit.network.server.Setup` in JSON. secret: of the tokens, if it has them. tls:
+    whether all that is sent goes through nginx.
     """
     ready = folder / "server" / "ready.json"
     ready.parent.mkdir()
@@ -226,11 +257,17 @@ def network(folder: Path, setup: str = "{}", secret: str = "") -> Iterator[Netwo
         )
     try:
         wait_for(lambda: ready.exists() or server.poll() is not None)
-        started = Network(folder, json.loads(ready.read_text("utf-8")), secret)
-        seed = folder / "seed.npz"
-        seed.write_bytes(model(0, 0))
-        started.api.set_active_model(str(seed))
-        yield started
+        ports = json.loads(ready.read_text("utf-8"))
+        with ExitStack() as stack:
+            root = None
+            if tls:
+                port = stack.enter_context(proxied(folder, ports))
+                ports, root = dict.fromkeys(ports, port), folder / "root.pem"
+            started = Network(folder, ports, secret, root)
+            seed = folder / "seed.npz"
+            seed.write_bytes(model(0, 0))
+            started.api.set_active_model(str(seed))
+            yield started
     finally:
         server.terminate()
         server.wait(timeout=TIMEOUT_SECONDS)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import proxy
 import pytest
 import yaml
 from hostile_sites import Network, Site, network
@@ -20,21 +21,26 @@ FEDN = {
 }
 
 
-KINDS = ["memory", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("store", "compose"))]
+NEEDS_NGINX = pytest.mark.skipif(proxy.MISSING != "", reason=proxy.MISSING)
+KINDS = [
+    "memory",
+    *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("store", "compose")),
+    pytest.param("tls", marks=[pytest.mark.slow, NEEDS_NGINX]),
+]
 
 
 @contextmanager
 def serving(kind: str, folder: Path) -> Iterator[Network]:
-    """The server as `network` has it, as `serve --store` does, with tokens, or by compose.yaml."""
+    """The server of `network`, of `serve --store`, of compose.yaml, or one with tokens and TLS."""
     (folder / "fedn.yaml").write_text(yaml.safe_dump(FEDN))
     setup = {
         "memory": {},
         "store": {"store": str(folder / "store")},
-        "tokens": {"store": str(folder / "store"), "tokens": True},
+        "tls": {"store": str(folder / "store"), "tokens": True},
         "compose": {"settings": str(folder / "fedn.yaml")},
     }[kind]
-    secret = 32 * "s" if kind == "tokens" else ""
-    with network(folder, json.dumps(setup), secret) as started:
+    secret = 32 * "s" if kind == "tls" else ""
+    with network(folder, json.dumps(setup), secret, tls=kind == "tls") as started:
         yield started
 
 

@@ -22,7 +22,7 @@ from fednkit.network._updates import RoundUpdates
 pytestmark = pytest.mark.xdist_group("hostile")
 
 
-@pytest.fixture(scope="module", params=[*KINDS, pytest.param("tokens", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=KINDS)
 def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Network]:
@@ -230,7 +230,7 @@ def test_every_call_of_the_combiner_has_a_row_and_the_controllers_are_closed(
     # Split learning, and a service that FEDn no longer uses.
     closed = {"/fedn.Combiner/SendBackwardCompletion", "/fedn.Reducer/GetGlobalModel"}
     assert closed <= calls - set(FOR_SITES) - FOR_CONTROLLER
-    channel = grpc.insecure_channel(running.address)
+    channel = running.connection()
     control, connector = rpc.ControlStub(channel), rpc.ConnectorStub(channel)
     for call, request in (
         (control.Start, fedn.ControlRequest()),

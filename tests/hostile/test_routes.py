@@ -35,8 +35,16 @@ def known() -> set[tuple[str, str]]:
 
 def status(running: Network, method: str, rule: str, **options: Any) -> int:
     path = rule.replace("<string:id>", "x").replace("<path:filename>", "x")
-    url = f"http://{running.api.host}:{running.api.port}{path}"
-    answer = requests.request(method, url, timeout=TIMEOUT_SECONDS, **options)
+    url = running.api._get_url(path.removeprefix("/"))
+    headers = running.api.headers | options.pop("headers", {})
+    answer = requests.request(
+        method,
+        url,
+        timeout=TIMEOUT_SECONDS,
+        headers=headers,
+        verify=running.api.verify,
+        **options,
+    )
     return int(answer.status_code)
 
 
@@ -103,8 +111,11 @@ def test_fedns_own_tools_find_nothing_closed(
             answers[name] = error.doc
     # As after `fedn studio login`, without which it does not work.
     (tmp_path / ".fedn").mkdir()
-    url = f"http://{running.api.host}:{running.api.port}"
-    context = {"Active project url": url, "Active project tokens": {"access": "none"}}
+    token = running.api.headers.get("Authorization", "none").split()[-1]
+    url = running.api._get_url("").removesuffix("/")
+    context = {"Active project url": url, "Active project tokens": {"access": token}}
+    if running.root:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(running.root))
     (tmp_path / ".fedn" / "context.yaml").write_text(json.dumps(context), "utf-8")
     monkeypatch.setattr("fedn.cli.shared.HOME_DIR", str(tmp_path))
     for what in "client combiner model package round session status validation".split():

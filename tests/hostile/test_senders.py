@@ -12,8 +12,9 @@ import fedn.network.grpc.fedn_pb2 as fedn
 import fedn.network.grpc.fedn_pb2_grpc as rpc
 import grpc
 import pytest
-from hostile_sites import Network, Site, connection, model, network, register
+from hostile_sites import Network, Site, model, network, register
 
+from fednkit.controller.tokens import make_token
 from fednkit.network._models import MAX_IDS
 
 pytestmark = pytest.mark.xdist_group("hostile")
@@ -43,7 +44,7 @@ def test_another_connection_with_a_sites_id_is_not_that_site(
     running: Network, sites: list[Site]
 ) -> None:
     model_id = running.start(sites)
-    with connection(running.address) as channel:
+    with running.connection() as channel:
         combiner, connector = rpc.CombinerStub(channel), rpc.ConnectorStub(channel)
         models = rpc.ModelServiceStub(channel)
         victim = {"metadata": sites[0].metadata}
@@ -167,6 +168,8 @@ def test_a_slow_upload_ends_with_its_round(running: Network, sites: list[Site]) 
 
 
 def test_a_registration_is_plain_and_small(running: Network) -> None:
+    token = make_token(running.secret, "client", 1, "x") if running.secret else ""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     for client_id, name in (
         ("id", "a\x1b[2Jb"),
         ("id", "x" * 65),
@@ -174,7 +177,7 @@ def test_a_registration_is_plain_and_small(running: Network) -> None:
         ({"$ne": None}, "x"),
         ("id", "x" * (1 << 17)),
     ):
-        assert register(running.api, client_id, name) == 400
+        assert register(running.api, client_id, name, headers) == 400
     names = {client["name"] for client in running.api.get_clients()["result"]}
     assert names <= {"site-1", "site-2", "site-3"}
 
@@ -184,7 +187,7 @@ def test_a_network_of_one_machine_admits_the_sites_that_it_started(tmp_path: Pat
         assert register(started.api, "other", "site-1") == 400
         assert register(started.api, "one", "site-2") == 400
         assert register(started.api, "one", "site-1") == 200
-        with connection(started.address) as channel:
+        with started.connection() as channel:
             stream = rpc.CombinerStub(channel).TaskStream
             other = fedn.ClientAvailableMessage(sender=fedn.Client(name="site-2", client_id="two"))
             call = {"metadata": [("client", "two")]}

@@ -9,23 +9,17 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import proxy
 import pytest
 from elsewhere import MISSING, Elsewhere
 from installing import CAPTURED, Install, Installed, check
 
-REASON = MISSING or (
-    "the command nginx is missing (Debian: nginx)"
-    if shutil.which("nginx") is None
-    else "the command openssl is missing (Debian: openssl)"
-    if shutil.which("openssl") is None
-    else ""
-)
+REASON = MISSING or proxy.MISSING
 pytestmark = [
     pytest.mark.install,
     pytest.mark.xdist_group("tls"),
@@ -33,14 +27,6 @@ pytestmark = [
 ]
 
 SECRET = "a secret of this test, long enough"  # noqa: S105
-NGINX = """
-daemon off; pid nginx.pid; error_log error.log; user root; events {}
-http {
-    access_log access.log;
-    client_body_temp_path body; proxy_temp_path proxy;
-    include site.conf;
-}
-"""
 
 
 class Secured:
@@ -50,7 +36,7 @@ class Secured:
         self.project = project
         self.url = f"https://{there.address}"
         self.address = there.address
-        make_certificates(folder, there.address)
+        proxy.make_certificates(folder, there.address)
         # A root of one's own: for the REST interface, and for gRPC.
         root = str(folder / "root.pem")
         self.trust = {"REQUESTS_CA_BUNDLE": root, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": root}
@@ -149,41 +135,11 @@ def joining(secured: Secured, folder: Path) -> Iterator[Joining]:
         process.communicate(timeout=30)
 
 
-def make_certificates(folder: Path, address: str) -> None:
-    """Make a root certificate, and one of the server that the root signs."""
-    script = f"""
-    set -e
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
-        -subj '/CN=A root of this test' -keyout root.key -out root.pem
-    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
-        -subj '/CN=fedn' -addext 'subjectAltName=IP:{address}' -keyout server.key -out server.csr
-    openssl x509 -req -in server.csr -CA root.pem -CAkey root.key -CAcreateserial \
-        -copy_extensions copy -days 2 -out server.pem
-    """
-    check(subprocess.run(["bash", "-c", script], cwd=folder, **CAPTURED))
-
-
 def start_nginx(there: Elsewhere, site: Path, folder: Path) -> None:
     """Run nginx on the very file that users get, but for the name and the certificate."""
-    text = site.read_text("utf-8")
-    for old, new in {
-        "server_name fedn.example.org;": f"server_name {there.address};",
-        "/etc/ssl/fedn/fullchain.pem": f"{folder}/server.pem",
-        "/etc/ssl/fedn/privkey.pem": f"{folder}/server.key",
-    }.items():
-        assert text.count(old) == 1
-        text = text.replace(old, new)
-    (folder / "site.conf").write_text(text)
-    (folder / "nginx.conf").write_text(NGINX)
-    nginx = there.start(["nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"])
-    while True:
-        try:
-            socket.create_connection((there.address, 443), timeout=10).close()
-        except ConnectionRefusedError:
-            assert nginx.poll() is None, nginx.communicate()[0]
-            time.sleep(0.1)
-        else:
-            return
+    replaced = {"server_name fedn.example.org;": f"server_name {there.address};"}
+    nginx = there.start(proxy.write_settings(folder, site.read_text("utf-8"), replaced))
+    proxy.wait_for_port(there.address, 443, nginx)
 
 
 @pytest.fixture(scope="module")
