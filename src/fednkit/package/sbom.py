@@ -96,7 +96,7 @@ def archive_component() -> Component:
 def base_component() -> Component:
     """Return the image that the Dockerfile starts from. Raises `ProjectError`."""
     dockerfile = current().root / "Dockerfile"
-    found = re.findall(r"(?m)^FROM ([\w./:-]+?):([\w.-]+)", dockerfile.read_text("utf-8"))
+    found = re.findall(r"(?m)^FROM (\w[\w./:-]*?):([\w.-]+)", dockerfile.read_text("utf-8"))
     if not found:
         raise ProjectError(f"{shown(dockerfile)}: expected a line FROM NAME:TAG, found none")
     name, tag = found[-1]

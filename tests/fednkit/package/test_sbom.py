@@ -117,3 +117,10 @@ def test_a_lock_line_without_one_version_is_reported(root: Path, line: str, mess
     with pytest.raises(ProjectError) as error:
         sbom.run(sbom.Options())
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("line", ["FROM python", "FROM //:3.12", "# FROM python:3.12"])
+def test_a_dockerfile_without_an_image_and_its_tag_is_reported(root: Path, line: str) -> None:
+    (root / "Dockerfile").write_text(f"{line}\n")
+    with pytest.raises(ProjectError, match=r"^Dockerfile: expected a line FROM NAME:TAG"):
+        sbom.run(sbom.Options())
