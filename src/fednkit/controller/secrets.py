@@ -1,12 +1,10 @@
 """Make the passwords that compose.yaml asks for: random ones, in .env, which is never committed."""
 
-import os
 import re
 import secrets
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
+from ..package.signing import write
 from ..project.config import current
 from ..project.errors import ProjectError
 from ..project.paths import shown
@@ -41,7 +39,7 @@ def run(options: Options) -> None:
             f"{shown(file)} is already there; add --force to replace the passwords in it"
         )
     names = sorted(set(REQUIRED_VARIABLE.findall(compose.read_text("utf-8"))))
-    write_private(file, env(names, before or ""))
+    write(file, env(names, before or ""))
     print(f"{shown(file)}: {', '.join(names)}, for nobody but you to read")
     if before is not None:
         print("volumes keep the old ones; to delete them: docker compose down --volumes")
@@ -55,15 +53,3 @@ def env(names: list[str], before: str) -> str:
     kept = [line for line in before.splitlines() if line.partition("=")[0].strip() not in names]
     lines = [*kept, *(f"{name}={secrets.token_hex(16)}" for name in names)]
     return "\n".join(lines) + "\n"
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, at no time anybody else; whole or not there."""
-    # mkstemp makes it with mode 0600.
-    handle, temporary = tempfile.mkstemp(prefix=".env.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)

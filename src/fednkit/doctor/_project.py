@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from packaging.utils import canonicalize_name
 
 from fednsite.check import check
 
 from ..data import seed
 from ..data.kinds import kind
-from ..package import archive
+from ..package import archive, licenses
 from ..package.library import model_library
 from ..project.config import current
 from ..project.errors import ProjectError
@@ -31,14 +32,11 @@ PRIVATE = "data", "runs", "invitations", ".env", ":(glob)*.npz", "*.tar.gz"
 
 def lock() -> str:
     """Check that the lock file holds the versions that the requirements pin."""
-    file = current().root / "requirements.lock"
-    if not file.exists():
-        raise ProjectError(f"expected {shown(file)}, found none; run: make lock")
-    locked = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==([\w.+]+)", file.read_text("utf-8"), re.M)
+    locked = [(one.name, one.version) for one in licenses.locked()]
     shipped = (current().root / "requirements.txt").read_text("utf-8")
     for name, pinned in pinned_requirements():
-        if f"{name}==" in shipped and (name.lower(), pinned) not in locked:
-            found = dict(locked).get(name.lower(), "none")
+        if f"{name}==" in shipped and (canonicalize_name(name), pinned) not in locked:
+            found = dict(locked).get(canonicalize_name(name), "none")
             raise ProjectError(f"{name}: expected {pinned}, found {found}; run: make lock")
     return f"{len(dict(locked))} packages, as requirements.txt says"
 

@@ -5,37 +5,28 @@ Packages for another platform than this one are not known.
 """
 
 import re
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
 from ..project.config import current
 from ..project.errors import ProjectError
+from ..project.requirements import read_requirements
 
-__all__ = [
-    "IDS",
-    "PIN",
-    "Locked",
-    "entries",
-    "license_of",
-    "locked",
-    "run",
-    "spdx",
-]
+__all__ = ["Locked", "license_of", "locked", "run", "spdx"]
 
-PIN = re.compile(r"([\w.-]+)(?:\[[\w,-]+\])?==([\w.+!]+)")
 # How packages spell what SPDX (https://spdx.org/licenses) has one name for.
 SPELLINGS = {
     "Apache-2.0": r"apache.{0,20}2(\.0)?|apache software license",
     "BSD-3-Clause": r"(new bsd|3-clause bsd|bsd 3-clause)( license)?",
     "BSD-2-Clause": r"(simplified bsd|2-clause bsd|bsd 2-clause)( license)?",
     "ISC": r"isc license( \(iscl\))?",
-    "MIT": r"(the )?mit( license)?",
+    "MIT": r"(the )?mit license",
     "MPL-2.0": r"mozilla public license 2\.0( \(mpl 2\.0\))?",
     "PSF-2.0": r"python software foundation license",
 }
-IDS = {name.lower(): name for name in (*SPELLINGS, "MIT-0", "Zlib", "Unlicense", "CC0-1.0")}
 # A longer text is the license itself, of which the first words say little.
 MAX_NAME_CHARACTERS = 60
 
@@ -68,50 +59,50 @@ def locked(file: Path | None = None) -> list[Locked]:
     file = file or current().root / "requirements.lock"
     if not file.exists():
         raise ProjectError(f"expected {file.name}, found none; run: make lock")
-    return sorted(entries(file.read_text("utf-8")))
-
-
-def entries(text: str) -> Iterator[Locked]:
-    """Yield the packages of a lock file's text."""
-    for line in text.replace("\\\n", " ").splitlines():
-        if match := PIN.match(line):
-            need, *hashes = line.partition(" #")[0].split(" --hash=sha256:")
-            marker = need.partition(";")[2].strip()
-            digests = tuple(sorted(one.strip() for one in hashes))
-            yield Locked(match[1].lower().replace("_", "-"), match[2], marker, digests)
+    packages = []
+    for need, hashes in read_requirements(file):
+        versions = [one.version for one in need.specifier if one.operator == "=="]
+        if len(versions) != 1:
+            raise ProjectError(f"{file.name}: expected one version, found {need}; run: make lock")
+        digests = tuple(one.removeprefix("sha256:") for one in hashes)
+        packages.append(Locked(need.name, versions[0], str(need.marker or ""), digests))
+    return sorted(packages)
 
 
 def license_of(name: str, version: str) -> str | None:
     """Return a package's license as SPDX names it, or else in its own words; None if unknown."""
     try:
-        said = metadata.distribution(name)
+        stated = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return None
-    if said.version != version:
+    if stated["Version"] != version:
         return None
-    if expression := said.metadata.get_all("License-Expression"):
+    if expression := stated.get_all("License-Expression"):
         return str(expression[0])
     classifiers = [
         line.split(" :: ")[-1]
-        for line in said.metadata.get_all("Classifier") or []
+        for line in stated.get_all("Classifier") or []
         if line.startswith("License :: ") and line != "License :: OSI Approved"
     ]
-    words = " ".join(" ".join(said.metadata.get_all("License") or []).split())
-    if words and (len(words) <= MAX_NAME_CHARACTERS or not classifiers):
-        named = spdx(words)
-        if named in IDS.values() or not classifiers:
-            return named if len(named) <= MAX_NAME_CHARACTERS else None
-    return " OR ".join(map(spdx, classifiers)) or None
+    words = " ".join(" ".join(stated.get_all("License") or []).split())
+    is_name = 0 < len(words) <= MAX_NAME_CHARACTERS
+    if (is_name or not classifiers) and (known := spdx(words)):
+        return known
+    if classifiers:
+        return " OR ".join(spdx(one) or one for one in classifiers)
+    return words if is_name else None
 
 
-def spdx(words: str) -> str:
-    """Return SPDX's name for a license that is spelled in another way, or the words as they are."""
-    if words.lower() in IDS:
-        return IDS[words.lower()]
+def spdx(words: str) -> str | None:
+    """Return the SPDX expression for a license that a package names in its own way, or None."""
+    try:
+        return str(canonicalize_license_expression(words))
+    except InvalidLicenseExpression:
+        pass
     for name, spelling in SPELLINGS.items():
-        # A whole text has its name in it, and ends in something else.
+        # A license's whole text begins with its name, too.
         if re.fullmatch(spelling, words, re.IGNORECASE):
             return name
-    if re.search(r"Licensed under the Apache License, Version 2\.0", words):
+    if "Licensed under the Apache License, Version 2.0" in words:
         return "Apache-2.0"
-    return words
+    return None

@@ -1,29 +1,34 @@
-"""Write what is in package and image, for tools to read: fednkit sbom.
+"""Write a software bill of materials of the package and the image: fednkit sbom.
 
-A software bill of materials in CycloneDX 1.6 (ECMA-424, https://cyclonedx.org/docs/1.6/json): the
-archive with each file in it, what requirements.lock installs, and the Python that the image starts
-from. The same sources and the same environment give the same bytes: it holds no time, and its
-number is made from its content.
+In CycloneDX 1.6 (ECMA-424, https://cyclonedx.org/docs/1.6/json): the archive with its files, the
+packages that requirements.lock installs, and the Python that the image starts from. The same
+sources and the same environment give the same bytes: the file holds no time, and its serial number
+is made from its content.
 """
 
 import hashlib
-import json
 import re
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from cyclonedx import model
+from cyclonedx.contrib.license.factories import LicenseFactory
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.contact import OrganizationalContact
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
 
 from fednsite.files import write_atomically
 
 from ..project.config import current
 from ..project.errors import ProjectError
 from ..project.paths import shown
+from ..project.requirements import read_requirements
 from . import archive, licenses
 
 __all__ = ["Options", "archive_component", "base_component", "bill", "library_component", "run"]
-
-ARCHIVE_REF, BASE_REF, IMAGE_REF = "archive", "base", "image"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,102 +43,89 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Write the file, and say what is in it."""
+    """Write the bill of materials, and print what it lists."""
     archive.check_fresh()
     libraries = licenses.locked()
-    text = json.dumps(bill(libraries), indent=2, ensure_ascii=False) + "\n"
     file = options.out or current().root / f"{current().slug}.cdx.json"
-    write_atomically(file, text.encode())
+    write_atomically(file, bill(libraries).encode())
     print(f"{shown(file)}: the archive, {len(libraries)} libraries, the image's Python")
 
 
-def bill(libraries: list[licenses.Locked]) -> dict[str, Any]:
-    """Return the bill of materials of the image and of the archive in it."""
-    components = [archive_component(), base_component(), *map(library_component, libraries)]
-    text = (current().root / "requirements.txt").read_text("utf-8")
-    direct = {match[1].lower() for match in map(licenses.PIN.match, text.splitlines()) if match}
-    wanted = [one["bom-ref"] for one in components[2:] if one["name"] in direct]
-    made = {
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.6",
-        "version": 1,
-        "metadata": {
-            "component": {
-                "type": "container",
-                "bom-ref": IMAGE_REF,
-                "name": current().slug,
-                "version": current().release,
-                "description": current().description,
-                "authors": [{"name": current().author}],
-            },
-        },
-        "components": components,
-        "dependencies": [
-            {"ref": IMAGE_REF, "dependsOn": sorted(one["bom-ref"] for one in components)},
-            {"ref": ARCHIVE_REF, "dependsOn": sorted(wanted)},
+def bill(libraries: list[licenses.Locked]) -> str:
+    """Return the bill of materials of the image and of the archive in it, as JSON."""
+    image = Component(
+        type=ComponentType.CONTAINER,
+        bom_ref="image",
+        name=current().slug,
+        version=current().release,
+        description=current().description,
+        authors=[OrganizationalContact(name=current().author)],
+    )
+    package, locked = archive_component(), list(map(library_component, libraries))
+    direct = {need.name for need, _ in read_requirements(current().root / "requirements.txt")}
+    bom = Bom(components=[package, base_component(), *locked], serial_number=uuid.UUID(int=0))
+    bom.metadata.component = image
+    bom.metadata.timestamp = None  # type: ignore[assignment]
+    bom.register_dependency(image, bom.components)
+    bom.register_dependency(package, [one for one in locked if one.name in direct])
+    bom.serial_number = uuid.uuid5(uuid.NAMESPACE_OID, JsonV1Dot6(bom).output_as_string())
+    return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
+
+
+def archive_component() -> Component:
+    """Return the compute package as a component that holds its files."""
+    members = archive.package_files(current().client)
+    return Component(
+        type=ComponentType.APPLICATION,
+        bom_ref="archive",
+        name=current().archive.name,
+        version=current().release,
+        hashes=[_sha256(hashlib.sha256(current().archive.read_bytes()).hexdigest())],
+        components=[
+            Component(
+                type=ComponentType.FILE,
+                bom_ref=f"archive/{name}",
+                name=name,
+                hashes=[_sha256(hashlib.sha256(content).hexdigest())],
+            )
+            for name, content in members.items()
         ],
-    }
-    number = uuid.uuid5(uuid.NAMESPACE_OID, json.dumps(made, sort_keys=True))
-    return {"bomFormat": "CycloneDX", "specVersion": "1.6", "serialNumber": number.urn, **made}
+    )
 
 
-def archive_component() -> dict[str, Any]:
-    """Return the compute package as a component, with the files in it."""
-    files = [
-        {"type": "file", "name": name, "hashes": _hashes(content)}
-        for name, content in archive.package_files(current().client).items()
-    ]
-    return {
-        "type": "application",
-        "bom-ref": ARCHIVE_REF,
-        "name": current().archive.name,
-        "version": current().release,
-        "hashes": _hashes(current().archive.read_bytes()),
-        "components": files,
-    }
-
-
-def base_component() -> dict[str, Any]:
-    """Return what the image starts from, as the Dockerfile names it."""
+def base_component() -> Component:
+    """Return the image that the Dockerfile starts from. Raises `ProjectError`."""
     dockerfile = current().root / "Dockerfile"
-    found = re.findall(r"(?m)^FROM ([\w./:-]+?):([\w.-]+)", dockerfile.read_text("utf-8"))
+    found = re.findall(r"(?m)^FROM (\w[\w./:-]*?):([\w.-]+)", dockerfile.read_text("utf-8"))
     if not found:
         raise ProjectError(f"{shown(dockerfile)}: expected a line FROM NAME:TAG, found none")
     name, tag = found[-1]
-    return {
-        "type": "container",
-        "bom-ref": BASE_REF,
-        "name": name,
-        "version": tag,
-        "purl": f"pkg:docker/{name}@{tag}",
-    }
+    purl = PackageURL.from_string(f"pkg:docker/{name}@{tag}")
+    return Component(
+        type=ComponentType.CONTAINER, bom_ref="base", name=name, version=tag, purl=purl
+    )
 
 
-def library_component(one: licenses.Locked) -> dict[str, Any]:
+def library_component(one: licenses.Locked) -> Component:
     """Return a package of the lock file as a component."""
-    # Of several files, of which a machine installs the one that is made for it.
-    address = f"pkg:pypi/{one.name}@{one.version.replace('+', '%2B')}"
-    hashes = [{"alg": "SHA-256", "content": digest} for digest in one.hashes]
-    made: dict[str, Any] = {
-        "type": "library",
-        "bom-ref": address,
-        "name": one.name,
-        "version": one.version,
-        "purl": address,
-        "externalReferences": [{"type": "distribution", "url": address, "hashes": hashes}],
-    }
-    if found := licenses.license_of(one.name, one.version):
-        if found in licenses.IDS.values():
-            made["licenses"] = [{"license": {"id": found}}]
-        elif re.fullmatch(r"[\w.+-]+( (AND|OR|WITH) [\w.+-]+)+", found):
-            made["licenses"] = [{"expression": found}]
-        else:
-            made["licenses"] = [{"license": {"name": found}}]
-    if one.marker:
-        made["properties"] = [{"name": "marker", "value": one.marker}]
-    return made
+    purl = PackageURL("pypi", name=one.name, version=one.version)
+    # Of these files, a machine installs the one that is built for it.
+    files = model.ExternalReference(
+        type=model.ExternalReferenceType.DISTRIBUTION,
+        url=model.XsUri(str(purl)),
+        hashes=map(_sha256, one.hashes),
+    )
+    license_name = licenses.license_of(one.name, one.version)
+    return Component(
+        bom_ref=str(purl),
+        name=one.name,
+        version=one.version,
+        purl=purl,
+        licenses=[LicenseFactory().make_from_string(license_name)] if license_name else None,
+        external_references=[files],
+        properties=[model.Property(name="marker", value=one.marker)] if one.marker else None,
+    )
 
 
-def _hashes(content: bytes) -> list[dict[str, str]]:
-    """Return the hashes of a component that is one file."""
-    return [{"alg": "SHA-256", "content": hashlib.sha256(content).hexdigest()}]
+def _sha256(digest: str) -> model.HashType:
+    return model.HashType(alg=model.HashAlgorithm.SHA_256, content=digest)

@@ -52,7 +52,6 @@ class Options:
 
 def run(options: Options) -> None:
     """Make a pair of keys, and say where they are."""
-    from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     if public_file().exists():
@@ -61,11 +60,7 @@ def run(options: Options) -> None:
             "for a new one, remove it, and tell every site"
         )
     private, number = Ed25519PrivateKey.generate(), secrets.token_bytes(8)
-    form = serialization.Encoding.Raw
-    seed = private.private_bytes(
-        form, serialization.PrivateFormat.Raw, serialization.NoEncryption()
-    )
-    point = private.public_key().public_bytes(form, serialization.PublicFormat.Raw)
+    seed, point = private.private_bytes_raw(), private.public_key().public_bytes_raw()
     name = number[::-1].hex().upper()
     file = (options.out or secret_file(name)).absolute()
     if file.exists():

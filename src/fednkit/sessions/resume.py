@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 from fedn import APIClient
 
 from fednsite.files import write_atomically
@@ -33,7 +34,7 @@ __all__ = ["advice", "before", "download", "model", "note", "plain", "save", "se
 ASKED_ANEW = {"api_url", "token_env", "model", "resume"}
 MAX_OPTION_CHARACTERS = 1000
 # What an unusable record raises, besides what Python raises where something is missing.
-RECORD_ERRORS = (records.RecordError, ProjectError, RecursionError)
+RECORD_ERRORS = (records.RecordError, ProjectError, RecursionError, msgspec.ValidationError)
 
 Options = TypeVar("Options", bound=RoundOptions)
 
@@ -108,25 +109,16 @@ def before(
 
 def _round(entry: dict[str, Any]) -> Round:
     """Return a round as it stands in metrics.json, which may be a colleague's."""
-    known = {field.name: field for field in dataclasses.fields(Round)}
-    result = Round(**{name: entry[name] for name in known.keys() & entry.keys()})
-    kinds: dict[str, tuple[type, ...]] = {
-        **dict.fromkeys(("finished", "used_up"), (bool,)),
-        **dict.fromkeys(("sites", "unusable", "privacy", "outcome"), (dict,)),
-        **{"number": (int,), "updates": (int,), "seconds": (int, float), "cause": (str,)},
-        "model_id": (str, type(None)),
-    }
-    for name, kind in kinds.items():
-        value = getattr(result, name)
-        if type(value) not in kind or not _is_plain(value):
-            raise ValueError(f"{name}: expected {kind[0].__name__}, found something else")
-    result.sites = {
-        site: records.sent_metrics(json.dumps(metrics)) for site, metrics in result.sites.items()
-    }
+    if not _is_plain(entry):
+        raise ValueError("expected finite numbers and few levels of nesting in a round")
+    # Without the metrics, whose whole numbers would become floats.
+    result = msgspec.convert({**entry, "sites": {}}, Round)
+    for site, metrics in entry.get("sites", {}).items():
+        result.sites[site] = records.sent_metrics(json.dumps(metrics))
     return result
 
 
-def _is_plain(value: Any, depth: int = 4) -> bool:
+def _is_plain(value: Any, depth: int = 5) -> bool:
     """Tell whether a value of JSON is not nested deeply, and its numbers are no larger than any."""
     if isinstance(value, dict | list):
         inner = value.values() if isinstance(value, dict) else value

@@ -1,8 +1,10 @@
 """The entry points, as the tutorial's client and FEDn 0.33's client run them."""
 
 import json
+import os
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import yaml
@@ -14,7 +16,7 @@ from fednsite.data.examples import Array
 from fednsite.interfaces import Data, new_classifier
 
 from ._check import expect
-from ._site import archive, machine, site_folders, strict_json, variables
+from ._site import archive, machine, site_folders, strict_json
 
 ENTRY_POINTS = "train", "validate", "predict"
 
@@ -46,7 +48,7 @@ def the_tutorials_client_trains_and_validates() -> None:
         site.step("train", model_in, model_out)
         site.step("validate", model_out, validation)
         _check_update(model_in, model_out)
-        with variables(FEDN_DATA_PATH=str(site_folders()[0])):
+        with mock.patch.dict(os.environ, FEDN_DATA_PATH=str(site_folders()[0])):
             training, held_out = (len(data_module().load(part)) for part in ("train", "test"))
         found = strict_json(model_out.with_name("model_out-metadata"))
         expect(
@@ -83,7 +85,7 @@ def _check_update(model_in: Path, model_out: Path) -> None:
 
 def fedns_client_unpacks_and_runs_the_archive() -> None:
     # The folder may have a blank, the paths of the models may not: FEDn does not quote them.
-    with machine() as site, variables(**site.environment()):
+    with machine() as site, mock.patch.dict(os.environ, site.environment()):
         model_in = seed_model(site.folder)
         folder = site.folder / "site's package"
         folder.mkdir()

@@ -7,6 +7,7 @@ from packaging.requirements import Requirement
 
 from ..package.archive import archive_bytes, package_files
 from ..project.config import current
+from ..project.requirements import read_requirements
 from ._check import expect
 from ._site import archive
 
@@ -30,21 +31,16 @@ def the_same_sources_give_the_same_archive() -> None:
     expect(archive() == again, "expected the same bytes from the same sources")
 
 
-def requirements(name: str) -> Iterator[tuple[Requirement, set[str]]]:
+def requirements(name: str) -> Iterator[tuple[Requirement, list[str]]]:
     """Yield each requirement of a file, with its hashes."""
-    text = (current().root / name).read_text("utf-8").replace("\\\n", " ")
-    # Without pip's options: where the lock says to look for PyTorch's builds.
-    for line in re.sub(r"(?m)^--.*", "", text).splitlines():
-        need, *hashes = line.partition("#")[0].split(" --hash=")
-        if need.strip():
-            yield Requirement(need), {one.strip() for one in hashes}
+    return read_requirements(current().root / name)
 
 
 def pins(name: str, environment: dict[str, str]) -> dict[str, str]:
     """Return the versions that a file asks for in an environment."""
     needs = [need for need, _ in requirements(name)]
     meant = [need for need in needs if need.marker is None or need.marker.evaluate(environment)]
-    pinned = {re.sub(r"[-_.]+", "-", need.name.lower()): str(need.specifier) for need in meant}
+    pinned = {need.name: str(need.specifier) for need in meant}
     expect(len(pinned) == len(meant), f"{name}: expected each requirement once")
     return pinned
 
@@ -65,14 +61,14 @@ def what_a_platform_does_not_need_is_not_locked_for_it() -> None:
     for environment in ENVIRONMENTS:
         locked = set(pins("requirements.lock", environment))
         for name in REQUIREMENTS:
-            everything = {need.name.lower() for need, _ in requirements(name)}
+            everything = {need.name for need, _ in requirements(name)}
             unwanted = (everything - set(pins(name, environment))) & locked
             expect(not unwanted, f"requirements.lock: {unwanted} for {environment}; run: make lock")
 
 
 def everything_is_locked_at_one_version_by_hashes() -> None:
     for need, hashes in requirements("requirements.lock"):
-        name = need.name.lower()
+        name = need.name
         expect(
             re.fullmatch(r"==[\w.!+]+", str(need.specifier)) is not None and need.url is None,
             f"requirements.lock: {name}: expected one version, found {need}; run: make lock",

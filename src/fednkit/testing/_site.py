@@ -121,21 +121,6 @@ def machine() -> Iterator[Machine]:
         yield Machine(Path(folder))
 
 
-@contextmanager
-def variables(**changed: str) -> Iterator[None]:
-    """Set environment variables for the block."""
-    before = {name: os.environ.get(name) for name in changed}
-    os.environ.update(changed)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 def strict_json(path: Path) -> Any:
     """Read JSON in which NaN and the infinities do not exist."""
 
