@@ -112,18 +112,22 @@ def connected(api_url: str, token: str | None = None) -> Iterator[APIClient]:
         ) from None
 
 
-def patient(api: APIClient, say: Callable[[str], None]) -> APIClient:
-    """Return a client of the API whose questions wait while the controller is started again.
+def patient(api: APIClient, say: Callable[[str], None], returned: Callable[[], None]) -> APIClient:
+    """Return a client of the API whose requests wait while the controller is restarted.
 
-    say: tells the person that it does not answer, and that it is back. It waits for a minute;
-    then what was raised is raised.
+    Args:
+        api: The client. After `PATIENCE` seconds without an answer, its exception is raised.
+        say: Prints that the controller does not answer, and that it is back.
+        returned: Called when the controller is back.
     """
-    return cast(APIClient, _Patient(api, say))
+    return cast(APIClient, _Patient(api, say, returned))
 
 
 class _Patient:
-    def __init__(self, api: APIClient, say: Callable[[str], None]) -> None:
-        self._api, self._say = api, say
+    def __init__(
+        self, api: APIClient, say: Callable[[str], None], returned: Callable[[], None]
+    ) -> None:
+        self._api, self._say, self._returned = api, say, returned
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._api, name)
@@ -147,6 +151,7 @@ class _Patient:
                 continue
             if until is not None:
                 self._say("the controller is back")
+                self._returned()
             return answer
 
 

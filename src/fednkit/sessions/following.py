@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from threading import Event
 from typing import Any
 
 from fedn import APIClient
@@ -15,8 +16,6 @@ __all__ = ["ForgottenError", "follow"]
 POLL_SECONDS = 0.5
 # That FEDn may take beyond a round's timeout.
 GRACE_SECONDS = 60
-# An answer that took longer came from a controller that was started again.
-AWAY_SECONDS = 5
 # How many times to poll a live site that has not reported yet.
 MAX_POLLS = 10
 
@@ -34,6 +33,7 @@ def follow(
     keep: Callable[[Round], None],
     done: int = 0,
     watch: Callable[[Progress], None] | None = None,
+    returned: Event | None = None,
 ) -> Iterator[Round]:
     """Yield each round of a session when it and its validation are complete.
 
@@ -42,9 +42,11 @@ def follow(
     keep: is handed a round as soon as it made a model, which its validation may come long after.
     done: how many rounds came before this session, in the run that it goes on with.
     watch: is handed what is known of the round at every poll, which costs one listing more.
+    returned: set when the controller was restarted: the round has its whole time again.
     Raises `ProjectError` when the session stops moving, or is forgotten.
     """
-    yield from _Follower(api, session, timeout, living, say, keep, done, watch).rounds()
+    returned = returned or Event()
+    yield from _Follower(api, session, timeout, living, say, keep, done, watch, returned).rounds()
 
 
 class _Follower:
@@ -60,9 +62,11 @@ class _Follower:
         keep: Callable[[Round], None],
         done: int,
         watch: Callable[[Progress], None] | None,
+        returned: Event,
     ) -> None:
         self.api, self.session, self.timeout, self.done = api, session, timeout, done
         self.living, self.say, self.keep, self.watch = living, say, keep, watch
+        self.returned = returned
         # Rounds of this session that were yielded; whose end was seen; that were reported late.
         self.yielded = self.ended = self.late = 0
         # The last round that was kept, and how often a site was asked for what it has not sent.
@@ -75,15 +79,15 @@ class _Follower:
     def rounds(self) -> Iterator[Round]:
         """Yield each round when it and its validation are complete."""
         while True:
-            asked = time.monotonic()
             alive = self.living()
             known = self.api.get_session(self.session)
             if "status" not in known:
                 raise ForgottenError(f"the controller knows no session '{self.session}'")
             rounds = session_rounds(self.api, self.session)
             self._watch_round(rounds, alive)
-            if time.monotonic() - asked > AWAY_SECONDS:
-                # The controller was away, and the sites come back after it.
+            if self.returned.is_set():
+                # The sites come back some seconds after the controller.
+                self.returned.clear()
                 self.since = time.monotonic()
             while self.yielded < len(rounds) and is_over(rounds[self.yielded]):
                 result = self._complete(rounds, alive)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import requests
@@ -153,7 +154,8 @@ def _follow(
     """
     if "session_config" not in (known := api.get_session(session)):
         raise ForgottenError(f"the controller knows no session '{session}'")
-    api = connection.patient(api, say)
+    returned = Event()
+    api = connection.patient(api, say, returned.set)
     timeout = float(known["session_config"]["round_timeout"])
     folder = new_folder("session")
     record: dict[str, Any] = {"session": session}
@@ -177,7 +179,7 @@ def _follow(
 
     try:
         with _explained(options, session, folder), live_table(planned, before) as live:
-            for result in follow(api, session, timeout, online, say, keep, done, live):
+            for result in follow(api, session, timeout, online, say, keep, done, live, returned):
                 if spent.over(result, record):
                     say("the session's other rounds have nothing more to learn from")
                     break

@@ -1,12 +1,14 @@
 """The live table of a round: what it says of each site, and that only a terminal sees it."""
 
 import io
+from itertools import count
+from threading import Event
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from fednkit.project.errors import one_line
+from fednkit.project.errors import ProjectError, one_line
 from fednkit.runs.records import Metrics
 from fednkit.sessions import following
 from fednkit.sessions._live import LiveTable, Progress, live_table
@@ -188,3 +190,38 @@ def test_who_watches_hears_of_every_poll_for_one_listing_more(
     assert [(one.number, one.updates, one.result is None) for one in seen] == (
         [(5, {"site-1"}, running) for running in (True, True, False)] if watched else []
     )
+
+
+def test_a_restarted_controller_gives_its_round_the_whole_time_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = count(0, 50)
+    monkeypatch.setattr(following.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(following, "POLL_SECONDS", 0)
+    returned = Event()
+
+    class Restarted(Controller):
+        def get_session(self, _: str) -> dict[str, Any]:
+            self.polls += 1
+            # Each poll takes at least 50 s by this clock.
+            if self.polls < 50:
+                returned.set()
+            return {"status": "Started"}
+
+        def get_rounds(self) -> dict[str, Any]:
+            return {"result": []}
+
+    controller: Any = Restarted()
+    with pytest.raises(ProjectError, match="round 1 did not end within 60 s"):
+        list(
+            following.follow(
+                controller,
+                "s",
+                60,
+                living=set,
+                say=lambda line: None,
+                keep=lambda result: None,
+                returned=returned,
+            )
+        )
+    assert controller.polls > 50
