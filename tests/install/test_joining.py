@@ -284,7 +284,7 @@ def test_sites_that_must_not_take_part_are_refused_and_the_others_go_on(
     (other.folder / "client.yaml").write_text(yaml.safe_dump(settings))
     refused = other.join()
     assert refused.returncode == 1
-    assert f"error: {uploaded} hands out another package than the one that you were invited" in (
+    assert f"error: {uploaded} serves another package than the one that you were invited" in (
         refused.stderr
     )
     assert len(refused.stderr.splitlines()) == 1

@@ -274,12 +274,12 @@ def test_an_invited_site_is_told_in_one_line_why_it_cannot_join(
 ) -> None:
     monkeypatch.setenv("TOKEN", secured.token("client", days=-1, site="expired"))
     for name, options, trust, expected in (
-        ("without", [], secured.trust, "refuses the token in client.yaml, or the lack"),
+        ("without", [], secured.trust, "rejects the token in client.yaml, or expects one"),
         (
             "expired",
             ["--token-env", "TOKEN"],
             secured.trust,
-            "refuses the token in client.yaml, or",
+            "rejects the token in client.yaml, or",
         ),
         ("rootless", [], {}, "the certificate of https://"),
     ):
