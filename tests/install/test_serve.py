@@ -123,7 +123,7 @@ def test_a_port_in_use_ends_in_one_line(project: Installed, option: str) -> None
             "--fqdn fedn.example.org",
             {"FEDN_JWT_SECRET_KEY": "short"},
             "FEDN_JWT_SECRET_KEY: expected the controller's secret in this environment variable, "
-            "32 characters or more, found 5; a new one: openssl rand -hex 32",
+            "32 characters or more, found 5; make a new one: openssl rand -hex 32",
         ),
     ],
 )

@@ -235,7 +235,7 @@ def test_an_initiator_without_a_good_token_is_told(
     result = secured.project.attempt("upload", "--api-url", secured.url, *options)
     assert result.returncode == 1
     assert result.stderr == (
-        f"error: {secured.url}: the controller refuses the token ({words}); expected one of the "
+        f"error: {secured.url}: the controller rejects the token ({words}); expected one with the "
         "role admin: --token-env NAME\n"
     )
 

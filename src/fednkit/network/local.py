@@ -27,7 +27,7 @@ from ..project.config import current
 from ..project.console import console, say
 from ..project.errors import ProjectError
 from ..project.paths import by_number, shown
-from ..project.processes import ONE_THREAD, PATIENCE_SECONDS, Process, Processes, wait_until
+from ..project.processes import ONE_THREAD, STOP_SECONDS, Process, Processes, wait_until
 from ..runs.run import new_folder
 from ..sessions import resume
 from ..sessions.budget import Spending
@@ -162,7 +162,7 @@ def _explained(server: Process, folder: Path) -> Iterator[None]:
     except OSError:
         # Its connections break shortly before the process ends.
         with suppress(subprocess.TimeoutExpired):
-            server.child.wait(PATIENCE_SECONDS)
+            server.child.wait(STOP_SECONDS)
         if server.running():
             raise
         raise ProjectError(

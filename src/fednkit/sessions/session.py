@@ -153,7 +153,7 @@ def _follow(
     """
     if "session_config" not in (known := api.get_session(session)):
         raise ForgottenError(f"the controller knows no session '{session}'")
-    api = connection.patient(api, say)
+    api = connection.retrying(api, say)
     timeout = float(known["session_config"]["round_timeout"])
     folder = new_folder("session")
     record: dict[str, Any] = {"session": session}
