@@ -87,7 +87,7 @@ def serve(ready: Path | None, setup: Setup) -> None:
     from werkzeug.serving import make_server
 
     from ..monitoring.logs import use_json
-    from ..storage.interrupted import answer_when_kept, continue_later, find_interrupted
+    from ..storage.interrupted import find_interrupted, respond_when_stored, resume_in_background
     from ._routes import RouteGuard
     from ._sites import Sites, token_claims
 
@@ -98,13 +98,13 @@ def serve(ready: Path | None, setup: Setup) -> None:
     repository, database = _open_stores(setup, temporary)
     control = Control.create_instance(NETWORK, repository, database)
     interrupted = find_interrupted(control)
-    answer_when_kept(app, control)
+    respond_when_stored(app, control)
     RouteGuard(app, sites, claims)
     api = make_server(setup.listen or setup.host, setup.port, app, threaded=True)
     combiner_port = setup.combiner_port or free_port(setup.host)
     _start_combiner(setup, sites, (combiner_port, api.server_port), repository, database)
     threading.Thread(target=api.serve_forever, daemon=True).start()
-    continue_later(control, interrupted)
+    resume_in_background(control, interrupted)
     ports = {"api_port": api.server_port, "combiner_port": combiner_port}
     if setup.metrics_port is not None:
         from ..monitoring.metrics import Figures, serve_metrics
