@@ -6,14 +6,14 @@ from typing import Any
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-__all__ = ["Figures", "serve_metrics"]
+__all__ = ["MetricsCollector", "serve_metrics"]
 
 LOOPBACK = "127.0.0.1"
 ROUND_STATUSES = "Finished", "Failed", "Terminated"
 SESSION_STATUSES = "Started", "Finished", "Failed", "Terminated"
 
 
-class Figures:
+class MetricsCollector:
     """A collector of prometheus_client, which calls `collect` for each scrape.
 
     Args:
@@ -66,10 +66,10 @@ class Figures:
         )
 
 
-def serve_metrics(port: int, figures: Figures) -> int:
+def serve_metrics(port: int, collector: MetricsCollector) -> int:
     """Serve the metrics and those of the process; return the port, a free one for 0."""
     registry = CollectorRegistry()
-    registry.register(figures)
+    registry.register(collector)
     ProcessCollector(registry=registry)
     server, _ = start_http_server(port, LOOPBACK, registry)
     return int(server.server_port)

@@ -16,7 +16,7 @@ from fedn.network.combiner import interfaces
 from ._site import PREDICTION, VALIDATION, Site
 from ._sites import RefusedCall, Sites, UnknownCaller
 
-__all__ = ["FOR_CONTROLLER", "FOR_SITES", "CallGuard", "let_controller_call"]
+__all__ = ["FOR_CONTROLLER", "FOR_SITES", "CallGuard", "authenticate_controller"]
 
 MAX_MESSAGE_BYTES = 1 << 20
 # A status message quotes the update that it reports.
@@ -186,7 +186,7 @@ class _Details(NamedTuple):
     compression: Any
 
 
-class _Prove(grpc.UnaryUnaryClientInterceptor):
+class _AddSecret(grpc.UnaryUnaryClientInterceptor):
     """Adds the secret to the controller's calls."""
 
     def __init__(self, secret: str) -> None:
@@ -196,7 +196,7 @@ class _Prove(grpc.UnaryUnaryClientInterceptor):
         self, continuation: Callable[[Any, Any], Any], details: Any, request: Any
     ) -> Any:
         """Continue the call with the secret in its metadata."""
-        proven = _Details(
+        with_secret = _Details(
             details.method,
             details.timeout,
             [*(details.metadata or ()), (HEADER, self._secret)],
@@ -204,17 +204,17 @@ class _Prove(grpc.UnaryUnaryClientInterceptor):
             details.wait_for_ready,
             details.compression,
         )
-        return continuation(proven, request)
+        return continuation(with_secret, request)
 
 
-def let_controller_call(secret: str) -> None:
+def authenticate_controller(secret: str) -> None:
     """Make the controller in this process send the secret with each call to the combiner."""
 
-    class ProvenChannel(interfaces.Channel):
+    class AuthenticatedChannel(interfaces.Channel):
         """FEDn's channel from the controller to the combiner."""
 
         def get_channel(self) -> Any:
             """Return a channel whose calls carry the secret."""
-            return grpc.intercept_channel(super().get_channel(), _Prove(secret))
+            return grpc.intercept_channel(super().get_channel(), _AddSecret(secret))
 
-    interfaces.Channel = ProvenChannel
+    interfaces.Channel = AuthenticatedChannel

@@ -26,7 +26,7 @@ __all__ = ["ModelFiles", "SiteModels"]
 # Per array of an update. An update has the global model's arrays, at most in float64.
 MAX_HEADER_BYTES = 4096
 # Ids per site and round for uploads; a client's retry reuses the id.
-MAX_IDS = 16
+MAX_UPLOAD_IDS = 16
 # Concurrent uploads per site: a client whose connection broke may retry before the first has ended.
 MAX_UPLOADS = 2
 
@@ -205,8 +205,8 @@ class SiteModels(ModelService):
         if not site.is_asked(TRAINING, self._round):
             raise ValueError("no update is asked for")
         begun = self._begun.setdefault(site.client_id, set())
-        if len(begun | {model_id}) > MAX_IDS:
-            raise ValueError(f"expected at most {MAX_IDS} ids in a round, found more")
+        if len(begun | {model_id}) > MAX_UPLOAD_IDS:
+            raise ValueError(f"expected at most {MAX_UPLOAD_IDS} ids in a round, found more")
         begun.add(model_id)
         # The id belongs to this site from the first chunk on, also for a retry.
         owner = self._owners.setdefault(model_id, site.client_id)

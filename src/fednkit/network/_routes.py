@@ -64,7 +64,7 @@ def _rows() -> dict[tuple[str, str], Route]:
     for what in ("models", "sessions"):
         for method in ("PATCH", "PUT"):
             rows[method, f"/api/v1/{what}/<string:id>"] = Route(INITIATOR)
-    for what in READ:
+    for what in READ_COLLECTIONS:
         rows["GET", f"/api/v1/{what}/"] = Route(INITIATOR)
         rows["GET", f"/api/v1/{what}/<string:id>"] = Route(INITIATOR)
         rows["GET", f"/api/v1/{what}/count"] = Route(INITIATOR)
@@ -74,7 +74,7 @@ def _rows() -> dict[tuple[str, str], Route]:
 
 
 # Initiators read each of these through the same five routes.
-READ = (
+READ_COLLECTIONS = (
     "attributes",
     "clients",
     "combiners",

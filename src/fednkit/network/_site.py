@@ -21,7 +21,7 @@ PREDICTION = int(fedn.StatusType.MODEL_PREDICTION)
 MAX_STORED_BYTES = 1 << 24
 STORED_BYTES_PER_SECOND = 1 << 16
 # Counted per stored message, on top of its content.
-MESSAGE_BYTES = 1 << 10
+MESSAGE_OVERHEAD_BYTES = 1 << 10
 # Per kind of task: the newest models that a site may download or report on.
 MAX_OPEN_TASKS = 8
 # Distinct reports about one site in a round.
@@ -87,9 +87,9 @@ class Site:
             earned = (now - self.counted_at) * STORED_BYTES_PER_SECOND
             self.allowance = min(self.allowance + earned, MAX_STORED_BYTES)
             self.counted_at = now
-            if self.allowance < size + MESSAGE_BYTES:
+            if self.allowance < size + MESSAGE_OVERHEAD_BYTES:
                 return False
-            self.allowance -= size + MESSAGE_BYTES
+            self.allowance -= size + MESSAGE_OVERHEAD_BYTES
             return True
 
     def report(self, what: str) -> None:

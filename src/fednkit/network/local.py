@@ -42,7 +42,7 @@ from .server import LOOPBACK, Setup
 __all__ = [
     "Options",
     "find_sites",
-    "report_deaths",
+    "report_exits",
     "run",
     "start_clients",
     "start_server",
@@ -134,8 +134,8 @@ def _follow(
     }
     spent = Spending(say)
 
-    def living() -> set[str]:
-        report_deaths(clients, lost)
+    def alive() -> set[str]:
+        report_exits(clients, lost)
         if len(lost) == len(clients):
             raise ProjectError("no site is left to train")
         return set(clients) - set(lost)
@@ -145,7 +145,7 @@ def _follow(
 
     done = len(results)
     with live_table(lambda: options.rounds, results) as watch:
-        for result in follow(api, session, options.round_timeout, living, say, keep, done, watch):
+        for result in follow(api, session, options.round_timeout, alive, say, keep, done, watch):
             if spent.over(result, record):
                 break
             results.append(result)
@@ -166,7 +166,7 @@ def _explained(server: Process, folder: Path) -> Iterator[None]:
         if server.running():
             raise
         raise ProjectError(
-            f"FEDn's server ended: {server.cause_of_death()}{resume.advice('network', folder)}"
+            f"FEDn's server ended: {server.exit_cause()}{resume.advice('network', folder)}"
         ) from None
 
 
@@ -234,11 +234,11 @@ def start_clients(
     return clients
 
 
-def report_deaths(clients: dict[str, Process], lost: dict[str, str]) -> None:
+def report_exits(clients: dict[str, Process], lost: dict[str, str]) -> None:
     """Report the clients that have ended since the last call, and add the cause to `lost`."""
     for name, client in clients.items():
         if name not in lost and not client.running():
-            lost[name] = client.cause_of_death()
+            lost[name] = client.exit_cause()
             say(f"{name} died, {lost[name]}; its log is {shown(client.log)}")
             if len(lost) < len(clients):
                 say("FEDn waits for it until the round's timeout, then goes on without it")

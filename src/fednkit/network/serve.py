@@ -131,7 +131,7 @@ def serve(setup: Setup) -> None:
             lines.append("stop with Ctrl-C; models, packages and sites are not kept")
         print("\n".join(lines), flush=True)
         server.child.wait()
-        raise ProjectError(f"{shown(server.log)}: FEDn's server ended: {server.cause_of_death()}")
+        raise ProjectError(f"{shown(server.log)}: FEDn's server ended: {server.exit_cause()}")
 
 
 def _is_loopback(host: str) -> bool:
@@ -158,14 +158,14 @@ def check_ports(host: str, ports: dict[str, int]) -> None:
             except OverflowError:
                 raise ProjectError(f"{option}: expected 0 to 65535, found {port}") from None
             except OSError as error:
-                raise ProjectError(_why(error, host, option, port)) from None
+                raise ProjectError(_bind_error(error, host, option, port)) from None
             if found == "0.0.0.0":  # noqa: S104, refused
                 raise ProjectError(
                     "--host: expected one address, which sites connect to; found all"
                 )
 
 
-def _why(error: OSError, host: str, option: str, port: int) -> str:
+def _bind_error(error: OSError, host: str, option: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"port {port} of {host} is in use; choose another one with {option}"
     if error.errno == errno.EACCES:

@@ -107,10 +107,10 @@ def serve(ready: Path | None, setup: Setup) -> None:
     resume_in_background(control, interrupted)
     ports = {"api_port": api.server_port, "combiner_port": combiner_port}
     if setup.metrics_port is not None:
-        from ..monitoring.metrics import Figures, serve_metrics
+        from ..monitoring.metrics import MetricsCollector, serve_metrics
 
-        figures = Figures(database, sites.report_counts)
-        ports["metrics_port"] = serve_metrics(setup.metrics_port, figures)
+        collector = MetricsCollector(database, sites.report_counts)
+        ports["metrics_port"] = serve_metrics(setup.metrics_port, collector)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
@@ -161,7 +161,7 @@ def _start_combiner(
     from fedn.network.combiner import combiner
 
     from ..storage.store import COMBINER
-    from ._calls import CallGuard, let_controller_call
+    from ._calls import CallGuard, authenticate_controller
     from ._guard import Guard
     from ._models import SiteModels
     from ._sites import MAX_SITES
@@ -182,7 +182,7 @@ def _start_combiner(
         "max_clients": MAX_SITES,
     }
     secret = secrets.token_hex()
-    let_controller_call(secret)
+    authenticate_controller(secret)
     make_server, make_handler = grpc.server, combiner.RoundHandler
 
     def guarded_server(*arguments: Any, **options: Any) -> Any:

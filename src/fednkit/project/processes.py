@@ -49,7 +49,7 @@ class Process:
         """Return whether the process is running."""
         return self.child.poll() is None
 
-    def cause_of_death(self) -> str:
+    def exit_cause(self) -> str:
         """Return how the process ended, with the most specific line of its log."""
         code = self.child.returncode
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
@@ -103,7 +103,7 @@ def wait_until(condition: Callable[[], bool], processes: Sequence[Process], othe
     while not condition():
         for process in processes:
             if not process.running():
-                raise ProjectError(f"{otherwise}: {shown(process.log)}: {process.cause_of_death()}")
+                raise ProjectError(f"{otherwise}: {shown(process.log)}: {process.exit_cause()}")
         if time.monotonic() > deadline:
             logs = ", ".join(shown(process.log) for process in processes)
             raise ProjectError(f"{otherwise} within {patience} s; see {logs}")

@@ -29,7 +29,7 @@ def follow(
     api: APIClient,
     session: str,
     timeout: float,
-    living: Callable[[], set[str]],
+    alive_sites: Callable[[], set[str]],
     say: Callable[[str], None],
     keep: Callable[[Round], None],
     done: int = 0,
@@ -41,7 +41,7 @@ def follow(
         api: A client of the controller's API.
         session: The session's id.
         timeout: A round's timeout, in seconds.
-        living: Returns the names of the sites that can still respond; raises if none is left.
+        alive_sites: Returns the names of the sites that can still respond; raises if none is left.
         say: Reports late rounds and missing sites.
         keep: Called with a round as soon as its model exists, perhaps long before its validation.
         done: The number of rounds before this session in the run that it resumes.
@@ -50,7 +50,7 @@ def follow(
     Raises:
         ProjectError: A round exceeds its timeout by far, or the session is unknown.
     """
-    yield from _Follower(api, session, timeout, living, say, keep, done, watch).rounds()
+    yield from _Follower(api, session, timeout, alive_sites, say, keep, done, watch).rounds()
 
 
 class _Follower:
@@ -61,14 +61,14 @@ class _Follower:
         api: APIClient,
         session: str,
         timeout: float,
-        living: Callable[[], set[str]],
+        alive_sites: Callable[[], set[str]],
         say: Callable[[str], None],
         keep: Callable[[Round], None],
         done: int,
         watch: Callable[[Progress], None] | None,
     ) -> None:
         self.api, self.session, self.timeout, self.done = api, session, timeout, done
-        self.living, self.say, self.keep, self.watch = living, say, keep, watch
+        self.alive_sites, self.say, self.keep, self.watch = alive_sites, say, keep, watch
         # Numbers of this session's rounds that were yielded, have ended, or were reported late.
         self.yielded = self.ended = self.late = 0
         # The last round passed to `keep`, and how often a missing report was polled for.
@@ -76,13 +76,13 @@ class _Follower:
         # When each round was first listed.
         self.begun: list[float] = []
         # The time of the last progress, and the sites that could respond then.
-        self.since, self.asked = time.monotonic(), living()
+        self.since, self.asked = time.monotonic(), alive_sites()
 
     def rounds(self) -> Iterator[Round]:
         """Yield each round when it and its validation are complete."""
         while True:
             asked = time.monotonic()
-            alive = self.living()
+            alive = self.alive_sites()
             known = self.api.get_session(self.session)
             if "status" not in known:
                 raise ForgottenError(f"the controller knows no session '{self.session}'")

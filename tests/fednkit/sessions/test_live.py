@@ -177,7 +177,7 @@ def test_who_watches_hears_of_every_poll_for_one_listing_more(
         controller,
         "s",
         60,
-        living=lambda: {"site-1", "site-2"},
+        alive_sites=lambda: {"site-1", "site-2"},
         say=lambda line: None,
         keep=lambda result: None,
         done=4,
