@@ -40,7 +40,7 @@ class Start(RoundOptions, ControllerOptions):
     """Options of `fednkit session start`.
 
     Attributes:
-        sites: Minimum number of sites for starting.
+        sites: Number of sites that must be online to start.
         model: Id of the model to start from (default: the newest).
     """
 
