@@ -1,4 +1,4 @@
-"""The least that a step must do: import the framework, load the data, fit or predict, save.
+"""Do the minimum of a step: import the framework, load the data, fit or predict, save.
 
     python bare_work.py train|validate IN OUT
 

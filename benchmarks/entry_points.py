@@ -1,12 +1,12 @@
-"""Time `train` and `validate`: alone, handed to the resident worker, and in FEDn's plain style.
+"""Time `train` and `validate` with and without the resident worker, and in FEDn's plain style.
 
     python benchmarks/entry_points.py [--frameworks keras,numpy] [--runs 7] [--markdown]
 
-What is timed are whole processes, in turn: `cold` works alone, `warm` hands over to the resident
-worker, `bare` is a script with the least that a step must do (bare_work.py), `plain` an entry
-point in the style of FEDn's examples (plain_style.py), `pass` is `python -c pass`. The overhead
-is what a process takes beside Classifier.fit, or beside Classifier.predict and the metrics.
-Prints a table and writes build/bench/entry_points.json.
+Whole processes are timed in alternation: `cold` runs without the resident worker, `warm` uses it,
+`bare` is a script that does the minimum of a step (bare_work.py), `plain` is an entry point in the
+style of FEDn's examples (plain_style.py), and `pass` is `python -c pass`. The overhead is a
+process's time minus that of Classifier.fit, or of Classifier.predict and the metrics. Prints a
+table and writes build/bench/entry_points.json.
 """
 
 import os
@@ -22,10 +22,10 @@ from measuring import Project, seconds
 HERE = Path(__file__).resolve().parent
 STEPS = ("train", "validate")
 STYLES = ("cold", "bare", "plain", "warm")
-# Processes of a few milliseconds are run so often in a turn.
-OFTEN = 5
+# Runs per turn of processes that take only milliseconds.
+FAST_REPEATS = 5
 
-# Appended to the modules of the unpacked package: what is in these functions is the work.
+# Appended to modules of the unpacked package, to time the functions that do the actual work.
 STOPWATCH = """
 
 def _timed(work):
@@ -49,7 +49,7 @@ TIMED = {
     "metrics.py": "evaluate = _timed(evaluate)\n",
 }
 
-# A turn of it: a process' seconds, and those of them that were work, for each time.
+# Runs one turn; returns the total and the work seconds of each process.
 Case = Callable[[], list[tuple[float, float]]]
 
 
@@ -64,7 +64,7 @@ class Steps:
             "BENCH_WORK": str(self.work),
             "FEDN_DATA_PATH": str(project.folder / "data" / "site-1"),
         }
-        # Byte code is kept, as it is at every site: the first turn writes it.
+        # Sites cache bytecode too; the first turn writes it.
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         for module, lines in TIMED.items():
             with (self.package / "model" / module).open("a", encoding="utf-8") as file:
@@ -76,20 +76,20 @@ class Steps:
         self.started = self.workers()
 
     def workers(self) -> list[int]:
-        """Return what tells the sockets of resident workers apart, even those of one name."""
-        # A suffix has one that nobody finds yet.
+        """Return the inodes of the resident workers' sockets."""
+        # A socket with a suffix is not in use yet.
         return [path.stat().st_ino for path in self.package.glob(".worker/*") if not path.suffix]
 
     def end(self) -> None:
-        """End the worker, which must have done all warm steps."""
-        # A step that it refuses works alone and starts another one: that would be a cold step.
+        """Stop the worker; exit unless it ran all warm steps."""
+        # A step that the worker rejects runs cold and starts another worker.
         if self.workers() != self.started:
             raise SystemExit("error: expected one worker for all warm steps, found another")
-        # Without its place, the worker ends.
+        # The worker ends when its folder is gone.
         shutil.rmtree(self.package / ".worker")
 
     def process(self, arguments: list[str], **environment: str) -> tuple[float, float]:
-        """Return a process' seconds, and those of them that were work."""
+        """Run a process; return its total seconds and its work seconds."""
         self.work.write_text("")
         whole = seconds(
             [self.project.python, *arguments],
@@ -99,7 +99,7 @@ class Steps:
         return whole, sum(map(float, self.work.read_text().split()))
 
     def step(self, step: str, style: str) -> tuple[float, float]:
-        """Do a step from the seed model; return its seconds, and those that were work."""
+        """Run a step on the seed model; return its total seconds and its work seconds."""
         script = {"bare": ["bare_work.py", step], "plain": ["plain_style.py", step]}
         out = self.project.folder / ("out.npz" if step == "train" else "out.json")
         arguments = [*script.get(style, [f"{step}.py"]), str(self.project.seed), str(out)]
@@ -108,21 +108,21 @@ class Steps:
         return self.process(arguments, RESIDENT_WORKER="off")
 
     def cases(self) -> dict[str, Case]:
-        """Return what is measured in a turn, by name."""
+        """Return the measurements of a turn by name."""
 
-        def often(times: int, measure: Callable[..., tuple[float, float]], *of: Any) -> Case:
+        def repeated(times: int, measure: Callable[..., tuple[float, float]], *of: Any) -> Case:
             return lambda: [measure(*of) for _ in range(times)]
 
-        cases = {"pass": often(OFTEN, self.process, ["-c", "pass"])}
+        cases = {"pass": repeated(FAST_REPEATS, self.process, ["-c", "pass"])}
         for step in STEPS:
             for style in STYLES:
-                times = OFTEN if style == "warm" else 1
-                cases[f"{step} {style}"] = often(times, self.step, step, style)
+                times = FAST_REPEATS if style == "warm" else 1
+                cases[f"{step} {style}"] = repeated(times, self.step, step, style)
         return cases
 
 
 def measure(framework: str, runs: int) -> dict[str, dict[str, float]]:
-    """Return medians in milliseconds: of whole processes, of the work in them, of the rest."""
+    """Return medians in milliseconds: of whole processes, of the work, and of the overhead."""
     steps = Steps(Project(measuring.fresh_folder(f"entry_points-{framework}"), framework))
     measured = measuring.in_turn(steps.cases(), runs)
     steps.end()
@@ -139,7 +139,7 @@ def measure(framework: str, runs: int) -> dict[str, dict[str, float]]:
         warm, plain = (results[f"{step} {style}"]["overhead_ms"] for style in ("warm", "plain"))
         both = zip(measured[f"{step} cold"], measured[f"{step} bare"], strict=True)
         results[f"{step} ratios"] = {
-            # Turn by turn, because others who use the machine slow two neighbours alike.
+            # Ratio per turn, because other load on the machine affects neighbouring runs alike.
             "cold_over_bare": statistics.median(cold[0][0] / bare[0][0] for cold, bare in both),
             "plain_over_warm_overhead": plain / warm,
             "warm_overhead_over_pass": warm / floor,
@@ -148,7 +148,7 @@ def measure(framework: str, runs: int) -> dict[str, dict[str, float]]:
 
 
 def rows(framework: str, results: dict[str, dict[str, float]]) -> list[list[str]]:
-    """Return the table's lines of one framework, with the ratios that count."""
+    """Return a framework's rows of the table, with its ratios."""
     lines = []
     for step in STEPS:
         cold, bare, plain, warm = (results[f"{step} {style}"] for style in STYLES)

@@ -1,7 +1,7 @@
-"""Time a generation of this template against cookiecutter's floor.
+"""Compare the generation time of this template with that of an empty template.
 
-The floor is an empty template with two empty hooks. Both run as whole processes, in turn and in
-one session, so that what slows the machine slows both. Prints medians and their difference.
+The empty template has two empty hooks. Both run as whole processes in alternation, so that other
+load on the machine affects both. Prints the medians and their difference.
 
     python benchmarks/generation.py [RUNS]
 """
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def floor_template(folder: Path) -> Path:
-    """Make a template that generates one empty file and has two hooks that do nothing."""
+    """Write a template that generates one empty file and has two empty hooks."""
     project = folder / "{{cookiecutter.name}}"
     project.mkdir(parents=True)
     (project / "empty").touch()
@@ -31,7 +31,7 @@ def floor_template(folder: Path) -> Path:
 
 
 def generate(template: Path) -> float:
-    """Return the seconds that a whole generation takes."""
+    """Return the seconds that a generation takes."""
     with tempfile.TemporaryDirectory() as output:
         command = [sys.executable, "-m", "cookiecutter", "--no-input", "-o", output, str(template)]
         start = time.perf_counter()
@@ -40,7 +40,7 @@ def generate(template: Path) -> float:
 
 
 def main() -> None:
-    """Print the medians over several runs, and by how much the template is over the floor."""
+    """Print the medians of both templates and their difference."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 9
     with tempfile.TemporaryDirectory() as folder:
         floor = floor_template(Path(folder) / "floor")

@@ -1,20 +1,20 @@
-"""Measure what the hardened server costs a round beside FEDn's own controller and combiner.
+"""Compare a round on the hardened server with one on FEDn's own controller and combiner.
 
     PYTHONPATH=tests python benchmarks/hardening.py [--sites 30] [--megabytes 100] [--rounds 5]
 
-Three servers run at once and take rounds in turn, all on the library's embedded storage: `plain`
-is FEDn's own classes without the guards of fednkit.network; `hardened` is the server of `fednkit
-network`; `with store` is that of `fednkit serve --store`. There are two settings: many sites with
-a model of 40 KB, and 3 sites with a model of 100 MB. The sites are threads of this process. Each
-downloads the model and uploads an update of the same size at once; after the round it downloads
-the new model and sends fixed metrics.
+Three servers with the library's embedded storage run rounds in alternation: `plain` is FEDn's
+classes without the guards of fednkit.network, `hardened` is the server of `fednkit network`, and
+`with store` is that of `fednkit serve --store`. There are two settings: many sites with a model of
+40 KB, and 3 sites with a model of 100 MB. The sites are threads of this process. Each downloads the
+model and uploads an update of the same size at once; after the round it downloads the new model and
+sends fixed metrics.
 
-`round` is the time from the request for a round until its record is Finished; most of a small one
-is FEDn's polling, with random waits of up to 2 s. `combiner` is the part of it in which FEDn's
-combiner collects and combines the updates, by FEDn's own record. `CPU` is what the server's process
-takes, user and system, until all metrics have arrived. These are medians over all rounds but the
-first. `memory` is the process' peak resident memory over all rounds. In brackets: the ratio to
-`plain`. Prints a table and the ratios, and writes build/bench/hardening.json. Needs Linux.
+`round` is the time from the request for a round until its record is Finished. For small models, it
+is mostly FEDn's polling, with random waits of up to 2 s. `combiner` is the part in which FEDn's
+combiner collects and aggregates the updates, as recorded by FEDn. `CPU` is the server process's
+user and system time until all metrics have arrived. These are medians over all rounds but the
+first. `memory` is the process's peak resident memory over all rounds. Ratios to `plain` are in
+brackets. Prints a table and the ratios, and writes build/bench/hardening.json. Needs Linux.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from memory import megabytes
 from fednkit.aggregation.robust import Weights
 from fednkit.network.server import LOOPBACK
 
-# With the decimal places to print.
+# Decimal places to print.
 FIGURES = {"round": 2, "combiner": 2, "CPU": 2, "memory": 0}
 METRICS = {"accuracy": 0.5, "loss": 0.7}
 ARRAYS = 10
@@ -49,7 +49,7 @@ POLL_SECONDS, TIMEOUT_SECONDS = 0.1, 180
 
 
 class ScriptedSite(Site):
-    """A site that answers every task at once."""
+    """A site that responds to every task at once."""
 
     def __init__(self, network: "Network", name: str) -> None:
         super().__init__(network, name)
@@ -85,7 +85,7 @@ class Network:
         return connection(self.address)
 
     def join(self, seed: Path, sites: int) -> None:
-        """Hand the seed model over and have sites join."""
+        """Upload the seed model and let the sites join."""
         self.sites = sites
         self.api.set_active_model(str(seed))
         for number in range(sites):
@@ -93,7 +93,7 @@ class Network:
         measuring.wait_for(lambda: self._online() == sites, f"{sites} sites")
 
     def round(self, number: int, update: bytes) -> dict[str, float]:
-        """Run a round and return its figures."""
+        """Run a round and return its measurements."""
         self.update = update
         cpu, start = self._cpu(), time.perf_counter()
         session = self.api.start_session(
@@ -127,7 +127,14 @@ class Network:
 
 
 def measure(folder: Path, sites: int, size: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Return each case's figures. size: how many float32 values the model has."""
+    """Return the measurements by case.
+
+    Args:
+        folder: Folder for the servers.
+        sites: The number of sites.
+        size: The number of float32 values in the model.
+        rounds: The number of rounds; the first is not counted.
+    """
     values = np.random.default_rng(0).normal(size=size).astype(np.float32)
     arrays: Weights = np.array_split(values, ARRAYS)
     found: dict[str, list[dict[str, float]]] = {case: [] for case in CASES}
@@ -145,7 +152,7 @@ def measure(folder: Path, sites: int, size: int, rounds: int) -> dict[str, dict[
             measuring.progress(f"{folder.name}: round {number} of {rounds}")
         measuring.progress("")
     shutil.rmtree(folder)
-    # The peak only grows, so that its median says nothing.
+    # The peak never falls, so take the last value instead of the median.
     return {
         case: {name: statistics.median(one[name] for one in figures[1:]) for name in FIGURES}
         | {"memory": figures[-1]["memory"]}
@@ -154,7 +161,7 @@ def measure(folder: Path, sites: int, size: int, rounds: int) -> dict[str, dict[
 
 
 def rows(name: str, cases: dict[str, dict[str, float]]) -> list[list[str]]:
-    """Return the table's lines of one setting."""
+    """Return the table's rows for one setting."""
     lines = []
     for figure, digits in FIGURES.items():
         plain, *others = (cases[case][figure] for case in CASES)
@@ -165,7 +172,7 @@ def rows(name: str, cases: dict[str, dict[str, float]]) -> list[list[str]]:
 
 
 def ratios(name: str, cases: dict[str, dict[str, float]]) -> str:
-    """Return one setting's ratios in a line."""
+    """Return one setting's ratios as a line."""
     words = []
     for case in CASES[1:]:
         wall, _, cpu, memory = (cases[case][one] / cases["plain"][one] for one in FIGURES)
@@ -175,10 +182,10 @@ def ratios(name: str, cases: dict[str, dict[str, float]]) -> str:
 
 def main() -> None:
     """Measure both settings, print the table and the ratios, write the JSON."""
-    parser = argparse.ArgumentParser(description="Measure what the hardened server costs a round.")
-    parser.add_argument("--sites", type=int, default=30, help="with the small model, 30")
-    parser.add_argument("--megabytes", type=int, default=100, help="of the large model, 100")
-    parser.add_argument("--rounds", type=int, default=5, help="the first does not count, 5")
+    parser = argparse.ArgumentParser(description="Measure the cost of the hardened server.")
+    parser.add_argument("--sites", type=int, default=30, help="sites with the small model (30)")
+    parser.add_argument("--megabytes", type=int, default=100, help="MB of the large model (100)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds; skips the first (5)")
     options = parser.parse_args()
     folder = measuring.fresh_folder("hardening")
     settings = {

@@ -1,7 +1,7 @@
-"""The servers that hardening.py measures: python hardening_server.py CASE READY SETUP.
+"""Run a server for hardening.py: python hardening_server.py CASE READY SETUP.
 
-`hardened` and `with store` are fednkit.network.server as it is; `plain` is the same without its
-guards: FEDn's own controller and combiner, on the same embedded storage.
+`hardened` and `with store` are fednkit.network.server; `plain` is the same without its guards,
+which is FEDn's controller and combiner on the same embedded storage.
 """
 
 import json
@@ -38,7 +38,7 @@ def start(folder: Path, case: str) -> Iterator[tuple[int, dict[str, int]]]:
 
 
 def serve(case: str, ready: Path, setup: server.Setup) -> None:
-    """Serve until standard input ends."""
+    """Serve until standard input closes."""
     with ExitStack() as patches:
         if case == "plain":
             patches.enter_context(mock.patch("fednkit.network._routes.RouteGuard"))
@@ -49,7 +49,7 @@ def serve(case: str, ready: Path, setup: server.Setup) -> None:
 def plain_combiner(
     setup: server.Setup, _: Any, ports: tuple[int, int], repository: Any, database: Any
 ) -> None:
-    """Start FEDn's combiner as it is, in the place of the guarded one."""
+    """Start FEDn's combiner without guards."""
     from fedn.network.combiner.combiner import Combiner
 
     discover = {"discover_host": setup.host, "discover_port": ports[1], "token": None}

@@ -1,8 +1,7 @@
-"""Measure what federated averaging over several sites learns, with a generated project's library.
+"""Measure the metrics of federated averaging over several sites, with a generated project.
 
-Runs in the project's own environment, all sites in one process, from the same seed model and in
-the same rounds as a network would. Prints the metrics of the seed model and of every round, each
-the mean over the sites' held-out examples, as JSON lines.
+Runs in the project's environment, with all sites in one process. For the seed model and each round,
+prints a JSON line with the mean over the sites of the metrics on their held-out examples.
 
     PROJECT/.venv/bin/python benchmarks/learning.py PROJECT [ROUNDS]
 """
@@ -17,12 +16,12 @@ import numpy as np
 
 
 def always(examples: Any, part: str) -> Any:
-    """Return a site's examples, whatever part is asked for."""
+    """Return a site's examples for any part."""
     return examples
 
 
 def main(project: Path, rounds: int) -> None:
-    """Average the updates of all sites under PROJECT/data, round by round."""
+    """Average the updates of all sites in PROJECT/data in each round."""
     sys.path.insert(0, str(project / "client"))
     from train import train as train_step
 

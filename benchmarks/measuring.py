@@ -1,4 +1,4 @@
-"""What the benchmarks share: generated projects, runs in turn, tables and JSON, the machine."""
+"""Shared code of the benchmarks: projects, alternating runs, tables, JSON, the machine."""
 
 import argparse
 import json
@@ -21,21 +21,21 @@ Result = TypeVar("Result")
 
 
 def options(description: str, runs: int) -> argparse.ArgumentParser:
-    """Return a parser of the options that every benchmark has; add your own."""
+    """Return a parser with the options that all benchmarks share."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--frameworks", type=lambda text: text.split(","), default=FRAMEWORKS, metavar="A,B"
     )
-    parser.add_argument("--runs", type=int, default=runs, help=f"of which medians, {runs}")
+    parser.add_argument("--runs", type=int, default=runs, help=f"number of runs ({runs})")
     parser.add_argument("--markdown", action="store_true", help="print tables as Markdown")
     return parser
 
 
 class Project:
-    """A generated project of the bench's own, with its environment, two sites and a seed model.
+    """A generated project with its environment, two sites and a seed model.
 
-    Environments are kept in build/venvs, one a framework, and renewed by `make setup`.
-    BENCH_VENVS names another folder of them, which are then used as they are.
+    There is one environment per framework in build/venvs; `make setup` updates it. BENCH_VENVS
+    names another folder of environments, which are not updated.
     """
 
     def __init__(self, output: Path, framework: str, task: str = "fraud") -> None:
@@ -55,7 +55,7 @@ class Project:
             run([self.python, "-m", "fednkit", tool], cwd=self.folder)
 
     def unpack(self) -> Path:
-        """Build the archive and unpack it into a new folder, as at a site; return that."""
+        """Build the archive and unpack it as a site does; return the new folder."""
         run([self.python, "-m", "fednkit", "package"], cwd=self.folder)
         package = self.folder / "package"
         shutil.unpack_archive(self.folder / "bench.tar.gz", package, "gztar")
@@ -63,7 +63,7 @@ class Project:
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Wait until a condition holds; end the benchmark if it does not within a minute."""
+    """Wait until a condition holds; exit after one minute."""
     deadline = time.monotonic() + 60
     while not condition():
         if time.monotonic() > deadline:
@@ -72,7 +72,7 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 
 def run(command: Sequence[str | Path], **options: Any) -> str:
-    """Run a command, which must succeed, and return what it printed."""
+    """Run a command and return its output; exit if it fails."""
     result: subprocess.CompletedProcess[str] = subprocess.run(
         command, capture_output=True, text=True, check=False, **options
     )
@@ -83,9 +83,9 @@ def run(command: Sequence[str | Path], **options: Any) -> str:
 
 
 def seconds(command: Sequence[str | Path], **options: Any) -> float:
-    """Return the wall time of a whole process, which must succeed.
+    """Return the wall time of a process in seconds; exit if it fails.
 
-    Without pipes to read: a process of ten milliseconds would be charged for them.
+    It uses no pipes, whose cost would count in a process of ten milliseconds.
     """
     with tempfile.TemporaryFile() as errors:
         start = time.perf_counter()
@@ -101,9 +101,12 @@ def seconds(command: Sequence[str | Path], **options: Any) -> float:
 def in_turn(
     cases: Mapping[str, Callable[[], Result]], runs: int, warm_up: int = 1
 ) -> dict[str, list[Result]]:
-    """Measure every case once, then all again, so that what slows the machine slows all alike.
+    """Measure the cases in alternation, so that other load on the machine affects all alike.
 
-    warm_up: how many first turns do not count.
+    Args:
+        cases: The function of each case by name.
+        runs: The number of turns.
+        warm_up: The number of additional first turns, whose results are dropped.
     """
     measured: dict[str, list[Result]] = {name: [] for name in cases}
     for turn in range(warm_up + runs):
@@ -117,18 +120,18 @@ def in_turn(
 
 
 def medians(measured: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Return every case's median."""
+    """Return the median of each case."""
     return {name: statistics.median(values) for name, values in measured.items()}
 
 
 def progress(line: str) -> None:
-    """Show where a long measurement is, to a person who looks on."""
+    """Show the progress of a long measurement on a terminal."""
     if sys.stderr.isatty():
         print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
 
 def machine() -> dict[str, Any]:
-    """Describe the machine: without it no figure means anything."""
+    """Return a description of the machine, to record with the results."""
     model = platform.processor() or platform.machine()
     cpus, memory = Path("/proc/cpuinfo"), Path("/proc/meminfo")
     if cpus.exists():
@@ -145,7 +148,7 @@ def machine() -> dict[str, Any]:
 
 
 def machine_line() -> str:
-    """Describe the machine in one line."""
+    """Return a description of the machine in one line."""
     found = machine()
     return (
         f"{found['processors']} processors {found['processor']}, {found['memory_mb']:,} MB, "
@@ -154,7 +157,7 @@ def machine_line() -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool = False) -> str:
-    """Lay out a table: the first column to the left, figures to the right."""
+    """Format a table, with the first column left-aligned and the others right-aligned."""
     lines = [list(header), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     aligned = [
@@ -172,7 +175,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: boo
 
 
 def write(name: str, results: Any) -> Path:
-    """Write build/bench/NAME.json: the results, and the machine that they hold for."""
+    """Write the results and the machine to build/bench/NAME.json; return the path."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
     content = {"machine": machine(), "results": results}
@@ -181,7 +184,7 @@ def write(name: str, results: Any) -> Path:
 
 
 def fresh_folder(name: str) -> Path:
-    """Return an empty folder of a benchmark's own, below build/."""
+    """Return an empty folder in build/bench/."""
     folder = RESULTS / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -1,11 +1,11 @@
-"""Measure resident memory: of a step that works alone, of the worker, of several clients' workers.
+"""Measure the resident memory of a step without worker, of a worker, and of several workers.
 
     python benchmarks/memory.py [--frameworks keras,numpy] [--runs 3] [--markdown]
 
-`cold` is the peak of a `train` that works alone. A worker does 20 steps, in turn `train` and
-`validate`: its peak, and how much it grew from the third step to the last. With several clients,
-each with a site and a worker of its own, the workers' proportional shares are summed: what they
-share counts once. Prints a table and writes build/bench/memory.json. Needs Linux.
+`cold` is the peak of a `train` without worker. A worker runs 20 steps, alternating `train` and
+`validate`; its peak and its growth from the third step to the last are measured. With several
+clients, each with its own site and worker, the workers' proportional set sizes are summed, so that
+shared memory counts once. Prints a table and writes build/bench/memory.json. Needs Linux.
 """
 
 import os
@@ -17,9 +17,9 @@ from pathlib import Path
 import measuring
 from measuring import Project
 
-STEPS, SETTLED = 20, 3
+STEPS, FIRST_STEADY_STEP = 20, 3
 CLIENTS = (1, 2, 4)
-# What FEDn's client does: the startup command, then a step for every line that it reads.
+# Acts as FEDn's client: run the startup command, then a step for every line on standard input.
 CLIENT = """
 import glob, os, subprocess, sys, time
 python, seed, out = sys.argv[1:]
@@ -35,12 +35,12 @@ for step in map(str.strip, sys.stdin):
 
 
 def environment(project: Project, site: int = 1) -> dict[str, str]:
-    """Return the environment of a client with its site's data."""
+    """Return the environment of a site's client."""
     return {**os.environ, "FEDN_DATA_PATH": str(project.folder / "data" / f"site-{site}")}
 
 
 class Client:
-    """A process with a site and a worker, until it is told to end."""
+    """A client process with a site and a worker."""
 
     def __init__(self, project: Project, package: Path, site: int = 1) -> None:
         out = project.folder / f"out-{site}"
@@ -54,7 +54,7 @@ class Client:
         )
 
     def step(self, name: str) -> None:
-        """Do a step, which must succeed."""
+        """Run a step; exit if it fails."""
         assert self.process.stdin is not None and self.process.stdout is not None  # noqa: S101
         self.process.stdin.write(name + "\n")
         self.process.stdin.flush()
@@ -62,7 +62,7 @@ class Client:
             raise SystemExit(f"error: {name} failed; see above")
 
     def worker(self) -> Path:
-        """Return the worker's folder in /proc: its argument, the socket, is named by the client."""
+        """Return the worker's folder in /proc; its socket argument contains the client's id."""
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 words = (folder / "cmdline").read_bytes().split(b"\0")
@@ -73,22 +73,22 @@ class Client:
         raise SystemExit("error: the client's worker is gone")
 
     def end(self) -> None:
-        """End the client; its worker ends by itself."""
+        """Stop the client, which ends its worker."""
         self.process.communicate()
 
 
 def megabytes(file: Path, entry: str) -> float:
-    """Return an entry of a process' status or smaps_rollup, which are in kilobytes."""
+    """Return an entry of a process's status or smaps_rollup, converted from KiB to MiB."""
     lines = dict(line.split(":", 1) for line in file.read_text("utf-8").splitlines() if ":" in line)
     return int(lines[entry].split()[0]) / 1024
 
 
 def cold_peak(project: Project, package: Path) -> float:
-    """Return the peak resident megabytes of a `train` that works alone."""
+    """Return the peak resident megabytes of a `train` without worker."""
     arguments = [str(project.python), "train.py", str(project.seed), "../out"]
     alone = environment(project) | {"RESIDENT_WORKER": "off"}
     process = subprocess.Popen(arguments, cwd=package, env=alone)
-    # Not less than this process' own peak, which is a fraction of any framework's.
+    # The result is at least this process's own peak, which is far below any framework's.
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -97,7 +97,7 @@ def cold_peak(project: Project, package: Path) -> float:
 
 
 def long_lived(project: Project, package: Path) -> dict[str, float]:
-    """Return a worker's peak over many steps, and how much it grew over the later ones."""
+    """Return a worker's peak over many steps, and its growth after the first steps."""
     client = Client(project, package)
     resident = []
     for number in range(STEPS):
@@ -105,11 +105,11 @@ def long_lived(project: Project, package: Path) -> dict[str, float]:
         resident.append(megabytes(client.worker() / "status", "VmRSS"))
     peak = megabytes(client.worker() / "status", "VmHWM")
     client.end()
-    return {"worker_peak": peak, "worker_growth": resident[-1] - resident[SETTLED - 1]}
+    return {"worker_peak": peak, "worker_growth": resident[-1] - resident[FIRST_STEADY_STEP - 1]}
 
 
 def together(project: Project, package: Path, number: int) -> float:
-    """Return the megabytes that the workers of several clients hold together."""
+    """Return the total megabytes of the workers of several clients."""
     clients = [Client(project, package, site) for site in range(1, number + 1)]
     for client in clients:
         client.step("train")
@@ -121,7 +121,7 @@ def together(project: Project, package: Path, number: int) -> float:
 
 
 def measure(framework: str, runs: int) -> dict[str, float]:
-    """Return megabytes, by what was measured."""
+    """Return the measurements in megabytes by name."""
     project = Project(measuring.fresh_folder(f"memory-{framework}"), framework)
     sites = ["-m", "fednkit", "sites", "--sites", str(max(CLIENTS))]
     measuring.run([project.python, *sites], cwd=project.folder)
@@ -139,7 +139,7 @@ def main() -> None:
     """Measure every framework, print the table, write the JSON."""
     options = measuring.options(__doc__.splitlines()[0], runs=3).parse_args()
     results = {name: measure(name, options.runs) for name in options.frameworks}
-    header = ["megabytes", "cold train", "worker", f"growth, steps {SETTLED} to {STEPS}"]
+    header = ["megabytes", "cold train", "worker", f"growth, steps {FIRST_STEADY_STEP} to {STEPS}"]
     header += [f"{number} client{'s' * (number > 1)}" for number in CLIENTS]
     lines = [
         [name, *(f"{value:.{int(key == 'worker_growth')}f}" for key, value in found.items())]

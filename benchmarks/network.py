@@ -2,15 +2,14 @@
 
     python benchmarks/network.py [--frameworks keras,numpy] [--runs 2] [--rounds 12] [--markdown]
 
-Four packages, each on two sites: `floor` is FEDn alone, with entry points that copy the model,
-in the shell that FEDn starts anyway; `warm` is the project's own; `cold` the same without the
+Four packages run on two sites each: `floor` is FEDn alone, with entry points that copy the model in
+the shell that FEDn starts anyway; `warm` is the project's package; `cold` is the same without the
 resident worker; `plain` has entry points in the style of FEDn's examples (plain_style.py).
-A round is the time from one `train` of the sites to the next. So it holds the validation, and
-FEDn's polling with its random waits, of which one round says little: the figures are medians
-over all rounds of all runs, but for the first of each run. The waits come in steps of a second
-or two, between which a median jumps; so the last column has the ratio of the means, too.
-`work` is what Classifier.fit, Classifier.predict and the metrics take of a warm round, at the
-slower site. FEDn's bash must be of version 5, for its clock.
+A round is the time from one `train` of the sites to the next. It includes the validation and FEDn's
+polling with random waits, so the values are medians over all rounds of all runs, without the first
+round of each run. The waits are multiples of a second or two, so a median can jump; the last column
+therefore has the ratio of the means. `work` is the time of Classifier.fit, Classifier.predict and
+the metrics in a warm round, at the slower site. Needs bash 5, for its clock.
 Prints a table and writes build/bench/network.json.
 """
 
@@ -28,7 +27,7 @@ from entry_points import HERE, STOPWATCH, TIMED
 from measuring import Project
 
 SITES = 2
-# Every step notes these beside its package's folder, in the folder of its site.
+# Written by every step to its site's folder.
 STARTS, WORK = "starts.txt", "work.txt"
 STAMP = f"echo $EPOCHREALTIME >> ../{STARTS}; "
 
@@ -53,10 +52,12 @@ CASES = ("floor", "warm", "cold", "plain")
 
 @dataclass(frozen=True)
 class Rounds:
-    """What the rounds of one run took, but for the first, in seconds.
+    """Seconds of the rounds of one run, without the first round.
 
-    whole: from one to the next. training: what FEDn's combiner says that it waited for updates.
-    work: inside the model and the metrics, at the slower site; empty where it is not noted.
+    Attributes:
+        whole: From the start of one round to the next.
+        training: How long FEDn's combiner waited for updates, by its own record.
+        work: Inside the model and the metrics, at the slower site; empty if not measured.
     """
 
     whole: list[float]
@@ -65,7 +66,7 @@ class Rounds:
 
 
 def prepare(project: Project) -> None:
-    """Let the project note how long the work in each step takes, and hold the plain style too."""
+    """Make the project record the work time of each step, and add the plain entry points."""
     for module, lines in TIMED.items():
         with (project.client / "model" / module).open("a", encoding="utf-8") as file:
             file.write(STOPWATCH + lines)
@@ -73,7 +74,7 @@ def prepare(project: Project) -> None:
 
 
 def run_network(project: Project, case: str, rounds: int) -> Rounds:
-    """Run so many rounds after a first one, and one more, with which the last of them ends."""
+    """Run `rounds` rounds after a first one, and one more, whose start ends the last of them."""
     commands = {name: {"command": command} for name, command in PACKAGES[case].items()}
     # JSON is YAML, too.
     manifest = json.dumps({"entry_points": commands})
@@ -83,7 +84,7 @@ def run_network(project: Project, case: str, rounds: int) -> Rounds:
         "BENCH_WORK": f"../{WORK}",
         "RESIDENT_WORKER": "off" if case == "cold" else "on",
     }
-    # Byte code is kept, as it is at every site: the first round writes it.
+    # Sites cache bytecode too; the first round writes it.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     shutil.rmtree(project.folder / "runs", ignore_errors=True)
     network = [str(project.python), "-m", "fednkit", "network", "--sites", str(SITES)]
@@ -100,18 +101,18 @@ def run_network(project: Project, case: str, rounds: int) -> Rounds:
 
 
 def read(folder: Path, name: str) -> list[list[float]]:
-    """Return the seconds that each site noted in a file, in their order."""
+    """Return the seconds that each site recorded in a file, in order."""
     files = sorted(folder.glob(f"site-*/{name}"))
     return [[float(line) for line in file.read_text("utf-8").split()] for file in files]
 
 
 def by_round(noted: list[float]) -> list[float]:
-    """Sum up what a site noted for each round: fit, then predict and metrics."""
+    """Return a site's work per round: the sum of fit, predict and metrics."""
     return [sum(noted[start : start + 3]) for start in range(0, len(noted), 3)]
 
 
 def measure(framework: str, runs: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Return medians and means of every package's rounds, in seconds."""
+    """Return the median and mean seconds of each package's rounds."""
     project = Project(measuring.fresh_folder(f"network-{framework}"), framework)
     prepare(project)
     cases = {case: partial(run_network, project, case, rounds) for case in CASES}
@@ -132,7 +133,7 @@ def measure(framework: str, runs: int, rounds: int) -> dict[str, dict[str, float
 
 
 def row(framework: str, results: dict[str, dict[str, float]]) -> list[str]:
-    """Return the table's line of one framework, with the ratios that count."""
+    """Return a framework's row of the table, with its ratios."""
     floor, warm, cold, plain = (results[case]["whole"] for case in CASES)
     seconds = (floor, results["warm"]["work"], warm, cold, plain)
     ratios = [
@@ -149,7 +150,7 @@ HEADER = ("seconds a round", "floor", "work", "warm", "cold", "plain", "warm/(fl
 def main() -> None:
     """Measure every framework, print the table, write the JSON."""
     parser = measuring.options("Time a round on the embedded FEDn network.", runs=2)
-    parser.add_argument("--rounds", type=int, default=12, help="of a run that count, 12")
+    parser.add_argument("--rounds", type=int, default=12, help="measured rounds per run (12)")
     options = parser.parse_args()
     results = {
         framework: measure(framework, options.runs, options.rounds)

@@ -1,9 +1,9 @@
-"""An entry point in the plain style of FEDn's own examples: everything anew in every call.
+"""An entry point in the style of FEDn's examples, which starts from scratch in every call.
 
     python plain_style.py train|validate IN OUT
 
-It imports FEDn, builds and compiles the model, reads the table and trains. The model and its
-loops are those of the generated project, so that what differs is only what is around them.
+It imports FEDn, builds and compiles the model, reads the table and trains. It uses the model and
+the training loop of the generated project, so that only the code around them differs.
 `entry_points.py` copies this file into an unpacked package and runs it there.
 """
 
@@ -23,7 +23,7 @@ helper = get_helper("numpyhelper")
 
 
 def load_data(is_train: bool) -> Examples:
-    """Read the table, scale it by its own columns, and hold out one example in five."""
+    """Read the table, standardize its columns, and hold out one example in five."""
     table = pl.read_csv(os.environ["FEDN_DATA_PATH"] + "/transactions.csv").to_dummies("region")
     labels = table["fraud"].cast(pl.Int64).to_numpy()
     features = table.drop("fraud").cast(pl.Float32).to_numpy()
@@ -33,7 +33,7 @@ def load_data(is_train: bool) -> Examples:
 
 
 def load_parameters(path: str, width: int) -> Classifier:
-    """Make the model and put the global model's parameters into it."""
+    """Build the model and set the global model's parameters."""
     classifier = Classifier((width,), 2)
     classifier.set_weights(helper.load(path))
     return classifier
@@ -49,7 +49,7 @@ def train(in_model_path: str, out_model_path: str) -> None:
 
 
 def validate(in_model_path: str, out_json_path: str) -> None:
-    """Measure the global model on the site's data."""
+    """Evaluate the global model on the site's data."""
     dataset = load_data(is_train=False)
     classifier = load_parameters(in_model_path, dataset.features.shape[1])
     save_metrics(evaluate(dataset.labels, classifier.predict(dataset.features)), out_json_path)

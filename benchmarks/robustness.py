@@ -1,11 +1,11 @@
-"""Measure what bad clients do to a model, under each attack and each defence.
+"""Measure the accuracy of a model with bad clients, for each attack and each defence.
 
     .venv/bin/python -B benchmarks/robustness.py --frameworks numpy sklearn --attacks all
 
-Generates the project for handwritten digits, spreads them unevenly over clients (Dirichlet, 0.5)
-and simulates; prints tables in Markdown, which benchmarks/ROBUSTNESS.md holds. Environments are
-those of the tests, below build/venvs. Results are kept in build/bench/robustness.json, so that a
-run that was stopped goes on; remove the file to measure anew.
+Generates the project for handwritten digits, partitions them unevenly over clients (Dirichlet, 0.5)
+and simulates. Prints the Markdown tables of benchmarks/ROBUSTNESS.md. Uses the environments of the
+tests in build/venvs. Results are saved in build/bench/robustness.json, so that an interrupted run
+can continue; delete the file to measure again.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Case:
     defence: str
 
     def key(self) -> str:
-        """Return what its result is kept under."""
+        """Return the key of its result."""
         return f"{self.framework} {self.attack} {self.share} {self.defence}"
 
     def options(self) -> list[str]:
@@ -61,7 +61,7 @@ class Case:
 
 
 def measure(project: Installed, case: Case) -> float | None:
-    """Return the last round's accuracy on all held-out digits; None when the run ended early."""
+    """Return the last round's accuracy on all held-out digits; None if the run failed."""
     name = case.key().replace(" ", "-")
     result = project.attempt("simulate", "--name", name, *case.options())
     if result.returncode:
@@ -73,7 +73,7 @@ def measure(project: Installed, case: Case) -> float | None:
 
 
 def cases(framework: str, attacks: list[str], shares: list[float]) -> list[Case]:
-    """Return all that is to be measured."""
+    """Return all cases of a framework."""
     return [
         Case(framework=framework, attack=attack, share=share, defence=defence)
         for attack, share in rows(attacks, shares)
@@ -82,7 +82,7 @@ def cases(framework: str, attacks: list[str], shares: list[float]) -> list[Case]
 
 
 def rows(attacks: list[str], shares: list[float]) -> list[tuple[str | None, float]]:
-    """Return attacks and shares of bad clients: first nobody, then every pair."""
+    """Return attacks and shares of bad clients: first no attack, then every pair."""
     return [(None, 0.0), *((attack, share) for attack in attacks for share in shares)]
 
 
@@ -92,7 +92,7 @@ def tables(
     shares: list[float],
     known: dict[str, float | None],
 ) -> str:
-    """Return a table per framework: a row per attack and share, a column per defence."""
+    """Return a table per framework, with a row per attack and share and a column per defence."""
     parts = []
     for framework in frameworks:
         clients, rounds = SIZES.get(framework, USUAL)
@@ -110,7 +110,7 @@ def tables(
 
 
 def main() -> None:
-    """Measure what is not known yet, and print all."""
+    """Measure the missing cases, and print all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=["numpy"])
     parser.add_argument("--attacks", nargs="+", choices=(*ATTACKS, "all"), default=["sign-flip"])
@@ -129,7 +129,7 @@ def main() -> None:
                 framework,
             )
             project.fednkit("seed")
-            # Each simulation keeps one processor busy.
+            # Each simulation uses one processor.
             with ThreadPoolExecutor(2) as pool:
                 results = pool.map(measure, [project] * len(wanted), wanted)
                 for case, value in zip(wanted, results, strict=True):

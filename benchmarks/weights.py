@@ -1,12 +1,12 @@
-"""Time model files: writing, reading, their size and what memory that takes; and the archive.
+"""Measure writing and reading model files (time, size, memory), and building the archive.
 
     python benchmarks/weights.py [--runs 5] [--megabytes 100] [--markdown]
 
-A float32 model is written and read as its bare bytes (`raw`), by np.savez (`stored`), by
-np.savez_compressed, and by the project's model/weights.py with its checks (`ours`); `train` is
-a whole step on it that learns nothing. Each is done by a process of its own (weights_case.py),
-in turn. The peak is of the process' memory, in models, the one that is written or compared with
-included. `archive` is the compute package: collecting its files, and packing them.
+A float32 model is written and read as its bytes (`raw`), with np.savez (`stored`), with
+np.savez_compressed (`compressed`), and with fednsite.weights and its checks (`ours`); `train` is a
+whole step that learns nothing. Each runs in a separate process (weights_case.py), in alternation.
+The peak is the process's memory in multiples of the model's size, including the model that is
+written or compared. `archive` collects and packs the files of the compute package.
 Prints a table and writes build/bench/weights.json.
 """
 
@@ -34,8 +34,8 @@ print(json.dumps({"seconds": time.perf_counter() - start, "megabytes": len(conte
 
 
 def one(project: Project, way: str, action: str, megabytes: int) -> dict[str, float]:
-    """Return what one process measures of itself."""
-    # The step trains from what the project wrote.
+    """Return the measurements of one process."""
+    # The step trains from the file that `ours` wrote.
     file = project.folder / f"{'ours' if way == 'step' else way}.npz"
     environment = {**os.environ, "FEDN_DATA_PATH": str(project.folder / "data" / "site-1")}
     command: list[str | Path] = [project.python, "-B", CASE, way, action, file, str(megabytes)]
@@ -45,7 +45,7 @@ def one(project: Project, way: str, action: str, megabytes: int) -> dict[str, fl
 
 
 def archive(project: Project) -> dict[str, float]:
-    """Return how long the project's package takes to build."""
+    """Return the build time and the size of the project's package."""
     found: dict[str, float] = json.loads(
         measuring.run([project.python, "-B", "-c", ARCHIVE], cwd=project.folder)
     )
@@ -53,7 +53,7 @@ def archive(project: Project) -> dict[str, float]:
 
 
 def measure(runs: int, megabytes: int) -> dict[str, dict[str, float]]:
-    """Return the medians of everything, by name."""
+    """Return the medians of all measurements by case."""
     project = Project(measuring.fresh_folder("weights"), "numpy")
     actions = [(way, action) for action in ("write", "read") for way in WAYS] + [("step", "train")]
     cases: dict[str, Any] = {
@@ -70,7 +70,7 @@ def measure(runs: int, megabytes: int) -> dict[str, dict[str, float]]:
 
 
 def row(name: str, found: dict[str, float], raw: dict[str, float] | None) -> list[str]:
-    """Return a line of the table."""
+    """Return a row of the table."""
     milliseconds = 1000 * found["seconds"]
     return [
         name,
@@ -84,7 +84,7 @@ def row(name: str, found: dict[str, float], raw: dict[str, float] | None) -> lis
 def main() -> None:
     """Measure, print the table, write the JSON."""
     parser = measuring.options("Time model files and the archive.", runs=5)
-    parser.add_argument("--megabytes", type=int, default=100, help="of the model, 100")
+    parser.add_argument("--megabytes", type=int, default=100, help="size of the model in MB (100)")
     options = parser.parse_args()
     results = measure(options.runs, options.megabytes)
     print(f"{measuring.machine_line()}; medians of {options.runs}")

@@ -1,10 +1,9 @@
-"""Write or read a model file once, in a process of its own, or do a whole train step around it.
+"""Write or read a model file once, or run a whole train step on it.
 
     PROJECT/.venv/bin/python weights_case.py raw|stored|compressed|ours|step write|read FILE MB
 
-Runs in a project's `client` folder, with the library that the project installed (`weights.py`
-starts it there).
-Prints seconds, the file's size, and the peak memory beside what the imports need, as JSON.
+`weights.py` starts it in a project's `client` folder, with the library that the project installed.
+Prints JSON with the seconds, the file's size, and the peak memory on top of the imports.
 """
 
 import importlib
@@ -27,7 +26,7 @@ Arrays = list[npt.NDArray[Any]]
 
 
 def model_of(megabytes: int) -> Arrays:
-    """Return layers as trained ones are: float32, small, and without a pattern to compress."""
+    """Return layers like trained ones: float32, small values, incompressible."""
     random = np.random.default_rng(0)
     numbers = megabytes * 1_000_000 // 4
     shapes = [(1000, numbers // 4000)] * 3 + [(numbers // 4,), (10,)]
@@ -38,7 +37,7 @@ def model_of(megabytes: int) -> Arrays:
 
 
 def write(case: str, file: Path, model: Arrays) -> None:
-    """Write the model by one of the ways."""
+    """Write the model in the format of a case."""
     keyed: dict[str, Any] = {str(number): array for number, array in enumerate(model)}
     with file.open("wb") as out:
         if case == "raw":
@@ -53,7 +52,7 @@ def write(case: str, file: Path, model: Arrays) -> None:
 
 
 def read(case: str, file: Path, like: Arrays) -> Arrays:
-    """Read the model by one of the ways."""
+    """Read the model in the format of a case."""
     if case == "raw":
         with file.open("rb") as source:
             arrays = [np.empty_like(array) for array in like]
@@ -67,7 +66,7 @@ def read(case: str, file: Path, like: Arrays) -> Arrays:
 
 
 class Idle:
-    """A classifier that keeps its weights as the others do, and learns nothing."""
+    """A classifier that stores its weights and learns nothing."""
 
     model: Arrays
 
@@ -79,7 +78,7 @@ class Idle:
         return [array.copy() for array in self.model]
 
     def set_weights(self, arrays: Arrays) -> None:
-        """Put the weights in place."""
+        """Set copies of the weights."""
         type(self).model = [array.copy() for array in arrays]
 
     def fit(self, examples: Any, settings: Any, seed: int) -> None:
@@ -87,20 +86,20 @@ class Idle:
 
 
 def memory(kind: str) -> int:
-    """Return this process' memory, in bytes: VmRSS is what it has now, VmHWM what it ever had."""
+    """Return this process's memory in bytes; VmRSS is the current size, VmHWM the peak."""
     lines = Path("/proc/self/status").read_text("utf-8").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(kind))
 
 
 def main(case: str, action: str, file: Path, megabytes: int) -> None:
-    """Do one thing to the file and print what it took."""
+    """Run one case and print its measurements."""
     if case == "step":
         stand_in = types.ModuleType("model.classifier")
         vars(stand_in)["Classifier"] = Idle
         sys.modules[stand_in.__name__] = stand_in
         site = Site()
         site.examples("train")
-        # The function of the package's own train.py.
+        # The function in the package's train.py.
         entry_point = importlib.import_module("train").train
     before = memory("VmRSS")
     Idle.model = model = model_of(megabytes)

@@ -1,4 +1,4 @@
-"""Renew tests/golden/ after a change of what is generated.
+"""Update tests/golden/ after a change to the generated projects.
 
 .venv/bin/python tools/golden.py
 """
@@ -14,7 +14,7 @@ from goldens import FOLDER, goldens
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        # Everything is generated before anything is replaced.
+        # Generate everything before replacing anything.
         fresh: dict[str, bytes] = {}
         for task, framework in COMBINATIONS:
             output = Path(folder) / f"{task}-{framework}"

@@ -1,4 +1,4 @@
-"""Check style, types and imports: of this repository, and of what the template generates.
+"""Check style, types and imports of this repository and of generated projects.
 
 .venv/bin/python tools/lint.py
 """
@@ -13,14 +13,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from baking import FRAMEWORKS, ROOT, TASKS, bake
 
-# Kept between runs. No cache may lie in the template's folder: cookiecutter would copy it.
+# Caches are kept here, because cookiecutter would copy them from the template's folder.
 BUILD = ROOT / "build" / "lint"
-# Every file of a task and of a framework is in one of them.
+# Together, these projects contain every file of every task and framework.
 VARIANTS = [(TASKS[number % len(TASKS)], framework) for number, framework in enumerate(FRAMEWORKS)]
 
 
 def run(*command: str, folder: Path = ROOT) -> str:
-    """Run a tool; return what it found, empty if that is nothing."""
+    """Run a tool; return its output if it fails, else ""."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     result = subprocess.run(
         [sys.executable, "-m", *command],
@@ -34,19 +34,19 @@ def run(*command: str, folder: Path = ROOT) -> str:
 
 
 def style(folder: Path = ROOT) -> str:
-    """Return what is wrong with the style of a folder's Python."""
+    """Return the style errors in a folder's Python files."""
     return run("ruff", "check", "--no-cache", ".", folder=folder) + run(
         "ruff", "format", "--check", "--no-cache", ".", folder=folder
     )
 
 
 def types() -> str:
-    """Return what is wrong with the types of this repository's Python."""
+    """Return the type errors in this repository's Python files."""
     return run("mypy", "--cache-dir", str(BUILD / "cache"))
 
 
 def imports() -> str:
-    """Return which room of the library imports one that it must not know."""
+    """Return the forbidden imports between rooms of the library."""
     code = "from importlinter.cli import lint_imports_command; lint_imports_command()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     result = subprocess.run(
@@ -61,14 +61,14 @@ def imports() -> str:
 
 
 def project(task: str, framework: str) -> str:
-    """Return what is wrong with the style and the types of a generated project."""
+    """Generate a project and return its style and type errors."""
     folder = BUILD / f"{task}-{framework}"
     shutil.rmtree(folder, ignore_errors=True)
     return wrong_in(bake(folder, hooks=False, task=task, framework=framework))
 
 
 def wrong_in(baked: Path) -> str:
-    """Return what is wrong with the style and the types of a project's folder."""
+    """Return the style and type errors in a project's folder."""
     return style(baked) + run("mypy", "--cache-dir", str(BUILD / "projects"), folder=baked)
 
 

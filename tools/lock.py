@@ -1,8 +1,8 @@
-"""Renew the lock files of the generated projects, as `make lock` in each of them would.
+"""Update the lock files of the generated projects, like `make lock` in each of them.
 
     .venv/bin/python tools/lock.py [--upgrade]
 
-Versions stay what they are as long as they fit; with --upgrade, the newest that fit are taken.
+Versions change only if the requirements exclude them; --upgrade selects the newest allowed ones.
 """
 
 import shutil
@@ -16,9 +16,9 @@ from baking import COMBINATIONS, ROOT, bake
 
 
 def renew(task: str, framework: str, upgrade: str) -> None:
-    """Generate a project, renew its lock, and keep it under templates/locks/."""
+    """Generate a project, update its lock file, and copy that to templates/locks/."""
     lock = ROOT / "templates" / "locks" / f"{framework}-{task}.lock"
-    # A new combination has none, and without one nothing can be generated.
+    # A project cannot be generated without a lock file, which a new combination lacks.
     lock.touch()
     with tempfile.TemporaryDirectory() as folder:
         project = bake(Path(folder) / "out", hooks=False, task=task, framework=framework)

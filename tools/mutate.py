@@ -1,11 +1,11 @@
-"""Break the template in every systematic way, one at a time: some test must fail each time.
+"""Test the tests by mutation: change the template in one place at a time; some test must fail.
 
     .venv/bin/python tools/mutate.py [--only TEXT] [--list] [--golden-last]
 
-Prints the mutants that no test notices, and ends with 1 if there are any. The golden files notice
-every change of the output by construction, in seconds, so they are asked first. With --golden-last
-they are asked last, and what they alone notice is printed, too: that takes three times as long.
-Where build/venvs/numpy is set up, a project's own tests of its model library are asked, too.
+Prints the mutants that no test detects, and exits with code 1 if there are any. The golden files
+detect every change of the output within seconds, so they run first. With --golden-last they run
+last, and mutants that only they detect are printed too, which takes three times as long. If
+build/venvs/numpy exists, a generated project's tests of its model library run too.
 """
 
 import argparse
@@ -30,16 +30,16 @@ from baking import ROOT
 
 TREE = "{{cookiecutter.__slug}}"
 TESTS = "tests/template"
-# Those that notice most come first. The others come last, by the alphabet.
-FIRST = ["test_jinja.py", "test_bake.py", "test_lock.py", "test_answers.py"]
+# These detect the most mutants, so they run first; the others follow in alphabetical order.
+FIRST_TESTS = ["test_jinja.py", "test_bake.py", "test_lock.py", "test_answers.py"]
 GOLDEN = "test_golden.py"
-# They take long, and notice what the others notice.
-LEFT_OUT = {"test_surroundings.py", "test_properties.py", "test_make.py", "test_updates.py"}
-OWN = ROOT / "build" / "venvs" / "numpy" / "bin" / "python"
+# Slow, and detect nothing that the others miss.
+SKIPPED_TESTS = {"test_surroundings.py", "test_properties.py", "test_make.py", "test_updates.py"}
+PROJECT_PYTHON = ROOT / "build" / "venvs" / "numpy" / "bin" / "python"
 
 
 class Mutant(NamedTuple):
-    """A file of the template with other content, or without any: then it is gone."""
+    """A changed file of the template; without content, the file is deleted."""
 
     what: str
     file: str
@@ -47,7 +47,7 @@ class Mutant(NamedTuple):
 
 
 def mutants() -> Iterator[Mutant]:
-    """Yield every mutant there is."""
+    """Yield all mutants."""
     listed = ["git", "ls-files", "-z", TREE, "templates", "hooks", "cookiecutter.json"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in names.rstrip("\0").split("\0"):
@@ -65,14 +65,14 @@ def mutants() -> Iterator[Mutant]:
 
 
 def replaced(what: str, name: str, text: str, found: re.Match[str], new: str) -> Mutant:
-    """Return a mutant with something else in the place of what was found."""
+    """Return a mutant in which `new` replaces the match."""
     line = text[: found.start()].count("\n") + 1
     where = f"line {line}: {what}: {found[0].strip()}"
     return Mutant(where, name, text[: found.start()] + new + text[found.end() :])
 
 
 def of_jinja(name: str, text: str) -> Iterator[Mutant]:
-    """Drop each include and each value, turn each condition round."""
+    """Yield mutants that drop an include or a value, or negate a condition."""
     if "{%" not in text + name and "{{ cookiecutter" not in text:
         return
     for found in re.finditer(r"\{%-? include .*?%\}\n?", text):
@@ -82,11 +82,11 @@ def of_jinja(name: str, text: str) -> Iterator[Mutant]:
             yield replaced("dropped", name, text, found, "")
     for found in re.finditer(r"(\{%-? (?:el)?if )(.*?)( -?%\})", text):
         new = f"{found[1]}not ({found[2]}){found[3]}"
-        yield replaced("turned round", name, text, found, new)
+        yield replaced("negated", name, text, found, new)
 
 
 def of_json(name: str, text: str) -> Iterator[Mutant]:
-    """Lose each entry, of whatever depth."""
+    """Yield mutants that lack one entry, at any depth."""
 
     def entries(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
@@ -106,21 +106,21 @@ def of_json(name: str, text: str) -> Iterator[Mutant]:
 
 
 def of_pins(name: str, text: str) -> Iterator[Mutant]:
-    """Swap the last number of each pinned version."""
+    """Yield mutants with another last number in a pinned version."""
     for found in re.finditer(r"==[\d.]*?(\d+)(?=[\";,\n])", text):
         new = found[0][: -len(found[1])] + str(int(found[1]) + 1)
         yield replaced("swapped", name, text, found, new)
 
 
 def of_python(name: str, text: str) -> Iterator[Mutant]:
-    """Drop each statement, turn each condition round."""
+    """Yield mutants that drop a statement or negate a condition."""
     lines = text.splitlines(keepends=True)
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.If):
             test = ast.get_source_segment(text, node.test)
             start = re.search(re.escape(f"if {test}:"), text)
             if start:
-                yield replaced("turned round", name, text, start, f"if not ({test}):")
+                yield replaced("negated", name, text, start, f"if not ({test}):")
         if not isinstance(node, (ast.Expr, ast.Assign)) or is_docstring(node):
             continue
         kept = [*lines]
@@ -131,12 +131,12 @@ def of_python(name: str, text: str) -> Iterator[Mutant]:
 
 
 def is_docstring(node: ast.stmt) -> bool:
-    """Tell whether a statement is a text only."""
+    """Return whether a statement is only a string."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def copy(folder: Path) -> None:
-    """Copy what the tests need of the repository."""
+    """Copy the repository's files in git to a folder."""
     listed = ["git", "ls-files", "-z"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in names.rstrip("\0").split("\0"):
@@ -144,16 +144,18 @@ def copy(folder: Path) -> None:
         shutil.copy(ROOT / name, folder / name)
 
 
-def noticed(folder: Path) -> bool:
-    """Tell whether a test other than that of the golden files fails in a copy."""
-    tests = {path.name for path in (folder / TESTS).glob("test_*.py")} - LEFT_OUT
-    if fails(folder, *FIRST, *sorted(tests - {*FIRST, GOLDEN})):
+def detected(folder: Path) -> bool:
+    """Return whether a test other than that of the golden files fails in a copy."""
+    tests = {path.name for path in (folder / TESTS).glob("test_*.py")} - SKIPPED_TESTS
+    if fails(folder, *FIRST_TESTS, *sorted(tests - {*FIRST_TESTS, GOLDEN})):
         return True
-    return OWN.exists() and any(owns_notice(folder, task) for task in json_of(folder)["task"])
+    return PROJECT_PYTHON.exists() and any(
+        project_tests_fail(folder, task) for task in json_of(folder)["task"]
+    )
 
 
 def fails(folder: Path, *names: str) -> bool:
-    """Tell whether one of these tests fails in a copy."""
+    """Return whether one of these tests fails in a copy."""
     python = [sys.executable, "-B", "-m", "pytest", "-x", "-p", "no:cacheprovider"]
     return run([*python, *(f"{TESTS}/{name}" for name in names)], folder, folder)
 
@@ -164,20 +166,20 @@ def json_of(folder: Path) -> dict[str, Any]:
     return table
 
 
-def owns_notice(folder: Path, task: str) -> bool:
-    """Tell whether one of a generated project's own tests of its model library fails."""
+def project_tests_fail(folder: Path, task: str) -> bool:
+    """Return whether a generated project's tests of its model library fail."""
     with tempfile.TemporaryDirectory() as temporary:
         command = [sys.executable, "-B", "-m", "cookiecutter", "--no-input", "-o", temporary, "."]
         if run([*command, f"task={task}", "framework=numpy"], folder, folder):
             return True
         [project] = Path(temporary).iterdir()
-        own = [str(OWN), "-B", "-m", "pytest", "-x", "-p", "no:cacheprovider"]
+        own = [str(PROJECT_PYTHON), "-B", "-m", "pytest", "-x", "-p", "no:cacheprovider"]
         files = ["tests/test_data.py", "tests/test_metrics.py", "tests/test_conformance.py"]
         return run([*own, *files, "-k", "not test_package"], project, folder)
 
 
 def run(command: list[str], cwd: Path, home: Path) -> bool:
-    """Tell whether a command fails."""
+    """Return whether a command fails."""
     env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "HOME": str(home.parent)}
     return (
         subprocess.run(command, cwd=cwd, capture_output=True, check=False, env=env).returncode != 0
@@ -185,11 +187,11 @@ def run(command: list[str], cwd: Path, home: Path) -> bool:
 
 
 def main() -> int:
-    """Try all mutants, two at a time."""
+    """Test all mutants, two at a time; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", default="", help="mutants whose words hold this")
-    parser.add_argument("--list", action="store_true", help="list them, and try none")
-    parser.add_argument("--golden-last", action="store_true", help="ask all other tests first")
+    parser.add_argument("--only", default="", help="only mutants whose description has this text")
+    parser.add_argument("--list", action="store_true", help="list the mutants and exit")
+    parser.add_argument("--golden-last", action="store_true", help="run all other tests first")
     options = parser.parse_args()
     chosen = [one for one in mutants() if options.only in f"{one.file}: {one.what}"]
     if options.list:
@@ -202,11 +204,11 @@ def main() -> int:
             folder = Path(temporary) / str(number) / "template"
             copy(folder)
             free.put(folder)
-        if noticed(folder) or fails(folder, GOLDEN):
-            print("error: expected tests that pass, found that they fail without any mutant")
+        if detected(folder) or fails(folder, GOLDEN):
+            print("error: expected the tests to pass without a mutant, found a failure")
             return 1
 
-        def fate(mutant: Mutant) -> str:
+        def result_of(mutant: Mutant) -> str:
             folder = free.get()
             file = folder / mutant.file
             before = file.read_bytes()
@@ -217,27 +219,27 @@ def main() -> int:
                     file.write_text(mutant.content, "utf-8")
                 if not options.golden_last and fails(folder, GOLDEN):
                     return "golden"
-                if noticed(folder):
+                if detected(folder):
                     return ""
                 return "golden only" if fails(folder, GOLDEN) else "survives"
             finally:
                 file.write_bytes(before)
                 free.put(folder)
 
-        fates = Counter[str]()
+        results = Counter[str]()
         with ThreadPoolExecutor(2) as pool:
-            for mutant, became in zip(chosen, pool.map(fate, chosen), strict=True):
-                fates[became] += 1
-                if became not in ("", "golden"):
-                    print(f"{became}: {mutant.file}: {mutant.what}", flush=True)
+            for mutant, result in zip(chosen, pool.map(result_of, chosen), strict=True):
+                results[result] += 1
+                if result not in ("", "golden"):
+                    print(f"{result}: {mutant.file}: {mutant.what}", flush=True)
     minutes = (time.monotonic() - started) / 60
-    golden = fates["golden"] + fates["golden only"]
-    print(f"{len(chosen)} mutants in {minutes:.0f} minutes, noticed by")
+    golden = results["golden"] + results["golden only"]
+    print(f"{len(chosen)} mutants in {minutes:.0f} minutes, detected by")
     print(f"  the golden files {golden}", end="")
-    print(f", {fates['golden only']} of them by no other test" if options.golden_last else "")
-    print(f"  other tests {fates['']}")
-    print(f"  none {fates['survives']}")
-    return 1 if fates["survives"] else 0
+    print(f", {results['golden only']} of them by no other test" if options.golden_last else "")
+    print(f"  other tests {results['']}")
+    print(f"  none {results['survives']}")
+    return 1 if results["survives"] else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Record a newcomer's first commands as docs/first-day.svg: they run, and what they print is drawn.
+"""Run a newcomer's first commands and draw their output as docs/first-day.svg.
 
 .venv/bin/python tools/picture.py
 """
@@ -19,7 +19,7 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "first-day.svg"
 WIDTH = 104
-# What is shown, and what runs for it.
+# The command in the picture, and the command that runs for it.
 STEPS = (
     (
         "cookiecutter --no-input cookiecutter-fedn",
@@ -34,16 +34,16 @@ STEPS = (
 
 
 def record(folder: Path) -> list[str]:
-    """Run the steps in a folder and return the lines that a person would see."""
+    """Run the steps in a folder and return the lines of a terminal."""
     environment = {**os.environ, "COLUMNS": str(WIDTH), "PYTHONUTF8": "1"}
     lines: list[str] = []
     for shown, command in STEPS:
-        result = subprocess.run(  # noqa: S602 - the commands stand above
+        result = subprocess.run(  # noqa: S602 - the commands are constants
             command,
             shell=True,
             cwd=folder,
             env=environment,
-            stdout=subprocess.PIPE,  # what pip warns of is this machine's own affair
+            stdout=subprocess.PIPE,  # stderr has only pip's warnings about this machine
             text=True,
             check=True,
         )
@@ -52,19 +52,19 @@ def record(folder: Path) -> list[str]:
 
 
 def draw(lines: list[str]) -> str:
-    """Return the lines as SVG, in whatever monospaced font the reader has."""
+    """Return the lines as SVG in the reader's monospaced font."""
     console = Console(record=True, width=WIDTH, file=io.StringIO())
     for line in lines:
         console.print(Text(line, style="bold" if line.startswith("$ ") else ""))
     svg = console.export_svg(title="the first five minutes", theme=MONOKAI, unique_id="first-day")
-    # Rich names fonts on a server; a picture in a repository fetches nothing.
+    # Rich links to fonts on a server, which the picture must not load.
     return re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
 
 
 def text_of(svg: str) -> list[str]:
-    """Return the lines that a picture shows."""
+    """Return the lines of text in a picture."""
     rows: dict[str, list[tuple[float, str]]] = {}
-    # Lines are clipped to the window; its title is not.
+    # Unlike the title, the lines have a clip path.
     line = r'<text [^>]*x="([\d.]+)" y="([\d.]+)"[^>]*clip-path[^>]*>(.*?)</text>'
     for x, y, text in re.findall(line, svg):
         rows.setdefault(y, []).append((float(x), html.unescape(text).replace("\xa0", " ")))

@@ -12,7 +12,7 @@ START, END = "<!-- questions: drawn by tools/questions.py -->\n", "<!-- /questio
 
 
 def table(context: dict[str, Any]) -> str:
-    """Return the questions as Markdown: what is asked, the default, what else there is."""
+    """Return the questions as a Markdown table with the default and the other choices."""
     rows = ["| | | default | or |", "|---|---|---|---|"]
     for name, words in context["__prompts__"].items():
         default, question = context[name], words
@@ -28,13 +28,13 @@ def table(context: dict[str, Any]) -> str:
 
 
 def explain(choice: str, words: str | None) -> str:
-    """Return a choice with its words; some of these begin with the choice itself."""
+    """Return a choice with its explanation, without a repeated name of the choice."""
     explanation = (words or "").removeprefix(f"{choice}: ")
     return f"`{choice}`: {explanation}" if explanation else f"`{choice}`"
 
 
 def drawn(readme: str, context: dict[str, Any]) -> str:
-    """Return the README with its table of questions drawn anew."""
+    """Return the README with an updated table of questions."""
     before, rest = readme.split(START)
     _, after = rest.split(END)
     return before + START + table(context) + END + after

@@ -1,19 +1,18 @@
-"""Make a release of the template, or check and describe the one that is there.
+"""Make a release of the template, or check and describe the newest one.
 
     python tools/release.py begin          # with the first change after a release
-    python tools/release.py make 1.2.3     # write, commit and tag it; push it with: git push --tags
-    python tools/release.py check v1.2.3   # the tag, the files and the changelog agree
-    python tools/release.py notes          # the newest release's section of CHANGELOG.md
+    python tools/release.py make 1.2.3     # write, commit and tag a release
+    python tools/release.py check v1.2.3   # check that tag, files and changelog agree
+    python tools/release.py notes          # print the newest release's section of CHANGELOG.md
 
-Template and library have one version: `_version` in cookiecutter.json, which generated projects
-record, and `__version__` of fednkit, after which the wheel in their vendor/ is named. Between two
-releases it ends in "+unreleased": a wheel with the name of a release is the wheel of that release.
+Template and library share one version: `_version` in cookiecutter.json, which generated projects
+record, and `__version__` of fednkit, which is in the name of the wheel in their vendor/. Between
+releases it ends in "+unreleased", so that only a release's wheel has the release's name.
 
-A release keeps what projects are generated from in tests/releases/, so that the tests of updates
-run on any checkout, a shallow one and one without tags too.
+A release saves the sources of generated projects in tests/releases/, so that the tests of updates
+also run on a shallow checkout or one without tags.
 
-To check and to describe needs the standard library only: nothing is installed where a tag is
-released.
+`check` and `notes` need only the standard library, because CI installs nothing to release a tag.
 """
 
 import argparse
@@ -30,20 +29,20 @@ import wheel
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASES = ROOT / "tests" / "releases"
-# What follows from the version: the wheel, and the generated files that name it.
+# The tools that update the files that contain the version: the wheel and the golden files.
 RENEWED_BY = "wheel.py", "golden.py"
 LIBRARY = "src/fednkit/__init__.py"
-# Where the version stands, and how.
+# The files that contain the version, and its format in each.
 PLACES = {"cookiecutter.json": '"_version": "{}"', LIBRARY: '__version__ = "{}"'}
 VENDOR = "{{cookiecutter.__slug}}/vendor"
-# What a project is generated from; the rest of the template is for its maintainers.
+# The sources of generated projects; the rest of the repository is for maintainers.
 SOURCES = "cookiecutter.json", "hooks", "templates", "{{cookiecutter.__slug}}"
 HEADING = re.compile(r"^## (?P<version>\d+\.\d+\.\d+) \(\d{4}-\d\d-\d\d\)$", re.MULTILINE)
 UNRELEASED = "## Unreleased\n"
 
 
 class ReleaseError(Exception):
-    """A release that cannot be made; the message is one line that says why."""
+    """The release cannot be made; the message says why, in one line."""
 
 
 def version() -> str:
@@ -53,7 +52,7 @@ def version() -> str:
 
 
 def library_version() -> str:
-    """Return the version of the library, from its source."""
+    """Return the version in the library's source."""
     found = re.search(r'^__version__ = "(.*)"$', (ROOT / LIBRARY).read_text("utf-8"), re.MULTILINE)
     if not found:
         raise ReleaseError(f"{LIBRARY}: expected __version__, found none")
@@ -61,7 +60,7 @@ def library_version() -> str:
 
 
 def expected_version(changelog: str) -> str:
-    """Return the version that a changelog's newest release, and what came after, asks for."""
+    """Return the version that follows from a changelog's newest section."""
     found = HEADING.search(changelog)
     newest = found["version"] if found else "0.0.0"
     return f"{newest}+unreleased" if UNRELEASED in changelog else newest
@@ -76,7 +75,7 @@ def notes(changelog: str) -> str:
 
 
 def git(*arguments: str) -> str:
-    """Run git, which must succeed, and return what it printed."""
+    """Run git and return its output. Raises `ReleaseError`."""
     result = subprocess.run(
         ["git", *arguments], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False
     )
@@ -86,15 +85,15 @@ def git(*arguments: str) -> str:
 
 
 def files(*places: str) -> dict[str, bytes]:
-    """Return every file in git at some places, as it lies in the work tree."""
+    """Return the work tree's content of every file in git below these paths."""
     names = git("ls-files", "-z", "--", *places).split("\0")
     return {name: (ROOT / name).read_bytes() for name in sorted(names) if name}
 
 
 def snapshot(members: dict[str, bytes]) -> bytes:
-    """Return files as a tar.xz without times, owners and modes."""
+    """Return files as a reproducible tar.xz, without times, owners and modes."""
     content = io.BytesIO()
-    # By kind, then by name: so that the locks, most of which is alike, lie beside each other.
+    # Sort by suffix, then by name: the lock files are similar and compress best next to each other.
     with tarfile.open(fileobj=content, mode="w:xz", preset=9) as archive:
         for name in sorted(members, key=lambda name: (Path(name).suffix, name)):
             entry = tarfile.TarInfo(name)
@@ -105,14 +104,14 @@ def snapshot(members: dict[str, bytes]) -> bytes:
 
 
 def unpacked(file: Path) -> dict[str, bytes]:
-    """Return the files that a snapshot holds."""
+    """Return the files in a snapshot."""
     with tarfile.open(file) as archive:
         members = {entry.name: archive.extractfile(entry) for entry in archive}
         return {name: member.read() for name, member in sorted(members.items()) if member}
 
 
 def write_version(new: str) -> None:
-    """Write the version of template and library, and renew what follows from it."""
+    """Write the version of template and library, and update the files that depend on it."""
     old = version()
     if library_version() != old:
         raise ReleaseError(f"{LIBRARY}: expected {old}, found {library_version()}")
@@ -123,11 +122,11 @@ def write_version(new: str) -> None:
     for tool in RENEWED_BY:
         command = [sys.executable, "-B", str(ROOT / "tools" / tool)]
         if subprocess.run(command, check=False).returncode:
-            raise ReleaseError(f"tools/{tool} failed, see above; take all back with: git stash -u")
+            raise ReleaseError(f"tools/{tool} failed, see above; undo with: git stash -u")
 
 
 def begin() -> None:
-    """Open the changelog for the next release, and mark the version as that of none."""
+    """Add a section to the changelog for the next release, and mark the version as unreleased."""
     changelog = ROOT / "CHANGELOG.md"
     text = changelog.read_text("utf-8")
     if UNRELEASED in text:
@@ -135,7 +134,7 @@ def begin() -> None:
     write_version(f"{version()}+unreleased")
     text = text.replace("\n## ", f"\n{UNRELEASED}\n## ", 1)
     changelog.write_text(text, "utf-8", newline="\n")
-    print("Say in CHANGELOG.md what is new.")
+    print("Describe the changes in CHANGELOG.md.")
 
 
 def make(new: str) -> None:
@@ -152,15 +151,15 @@ def make(new: str) -> None:
     if git("status", "--porcelain"):
         raise ReleaseError("expected everything committed, found changes; see: git status")
     if git("tag", "--list", f"v{new}"):
-        raise ReleaseError(f"the tag v{new} is there already")
+        raise ReleaseError(f"the tag v{new} already exists")
     today = datetime.datetime.now(datetime.timezone.utc).date()
     text = text.replace(UNRELEASED, f"## {new} ({today})\n")
     if not notes(text):
-        raise ReleaseError("CHANGELOG.md: expected under 'Unreleased' what is new, found nothing")
+        raise ReleaseError("CHANGELOG.md: expected changes under 'Unreleased', found nothing")
 
     write_version(new)
     changelog.write_text(text, "utf-8", newline="\n")
-    # Now, because the snapshot holds what is in git: the new wheel, and no longer the old one.
+    # Before the snapshot, which takes its list of files from git: it needs the new wheel.
     git("add", "--all")
     RELEASES.mkdir(exist_ok=True)
     (RELEASES / f"v{new}.tar.xz").write_bytes(snapshot(files(*SOURCES)))
@@ -197,12 +196,12 @@ def check(tag: str) -> None:
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """Return what versions are ordered by."""
+    """Return the numbers by which versions are ordered."""
     return tuple(map(int, text.partition("+")[0].split(".")))
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("begin")

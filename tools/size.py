@@ -1,4 +1,4 @@
-"""Print how large a generated project is, for each combination of task and framework.
+"""Print the size of a generated project for each combination of task and framework.
 
 .venv/bin/python tools/size.py
 """
@@ -13,7 +13,7 @@ from baking import COMBINATIONS, bake, tree
 
 
 class Size(NamedTuple):
-    """What an owner gets to read: files in git, lines of Python with the tests, of the README."""
+    """The size of a project: files in git, lines of Python with tests, lines of the README."""
 
     files: int
     python: int
@@ -21,7 +21,7 @@ class Size(NamedTuple):
 
 
 def size(project: Path) -> Size:
-    """Return how large a generated project is; the archive is built, and not in git."""
+    """Return the size of a generated project, without its archive, which is not in git."""
     files = {name: text for name, text in tree(project).items() if not name.endswith(".tar.gz")}
     python = sum(text.count(b"\n") for name, text in files.items() if name.endswith(".py"))
     return Size(len(files), python, files["README.md"].count(b"\n"))

@@ -1,9 +1,9 @@
-"""Build the wheel that every generated project carries in vendor/: the same bytes everywhere.
+"""Build the wheel in the vendor/ of every generated project, reproducibly.
 
     python tools/wheel.py            # build it from src/ into the template's vendor/
-    python tools/wheel.py --check    # exit with 1 unless vendor/ holds what src/ does
+    python tools/wheel.py --check    # exit with code 1 unless vendor/ matches src/
 
-Its members are stored, not compressed: what a compressor puts out differs between versions of zlib.
+Its members are not compressed, because compressed bytes differ between versions of zlib.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ def build() -> tuple[str, bytes]:
 
 
 def members(content: bytes) -> dict[str, bytes]:
-    """Return what a wheel holds, by name."""
+    """Return the files in a wheel by name."""
     with tempfile.TemporaryFile() as file:
         file.write(content)
         with zipfile.ZipFile(file) as archive:
@@ -57,7 +57,7 @@ def requirements(name: str, content: bytes) -> str:
 
 
 def write() -> None:
-    """Write the wheel and its hash into the template, in the place of the one before."""
+    """Replace the wheel and its hash in the template."""
     name, content = build()
     VENDOR.mkdir(exist_ok=True)
     for old in VENDOR.glob("*.whl"):
@@ -69,7 +69,7 @@ def write() -> None:
 
 
 def stale() -> str:
-    """Return what in vendor/ is not of src/, in one line; empty when nothing is."""
+    """Return the first difference between vendor/ and src/ in one line; "" if they match."""
     name, content = build()
     found = [path.name for path in VENDOR.glob("*.whl")]
     if found != [name]:

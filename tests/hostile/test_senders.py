@@ -15,7 +15,7 @@ import pytest
 from hostile_sites import Network, Site, model, network, register
 
 from fednkit.controller.tokens import make_token
-from fednkit.network._models import MAX_IDS
+from fednkit.network._models import MAX_UPLOAD_IDS
 
 pytestmark = pytest.mark.xdist_group("hostile")
 
@@ -119,8 +119,8 @@ def test_the_newest_upload_counts_and_only_until_the_update_does(
 
 def test_ids_to_upload_under_are_few(running: Network, sites: list[Site]) -> None:
     model_id = running.start(sites)
-    sent = [sites[0].upload(b"x", str(uuid.uuid4())) for _ in range(MAX_IDS + 1)]
-    assert sent == [fedn.ModelStatus.OK] * MAX_IDS + [fedn.ModelStatus.FAILED]
+    sent = [sites[0].upload(b"x", str(uuid.uuid4())) for _ in range(MAX_UPLOAD_IDS + 1)]
+    assert sent == [fedn.ModelStatus.OK] * MAX_UPLOAD_IDS + [fedn.ModelStatus.FAILED]
     for site in sites[1:]:
         site.send(model_id, model(2, 2))
     sites[0].send(model_id, None)

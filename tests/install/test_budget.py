@@ -53,7 +53,7 @@ def test_a_network_ends_well_when_all_budgets_are_used_up(project: Installed) ->
     assert printed.count(f"{ended}\n") == 1
     assert f"round {LAST}: 2 of 2 sites" in printed
     assert f"round {LAST + 1}" not in printed
-    assert "privacy: 2 sites sent noised updates; by their ledgers, epsilon is 5.17 at" in printed
+    assert "2 sites sent noised updates; by their ledgers, the highest epsilon is 5.17, " in printed
     # The sites' workers did the steps, and counted each once.
     assert counts(project) == [{str(NOISE): LAST}] * 2
 

@@ -56,7 +56,7 @@ def test_a_killed_client_is_named_and_the_session_goes_on(project: Installed) ->
     assert code == 1
     assert "site-2 died, killed by SIGKILL; its log is runs/" in printed
     assert "round 4: 1 of 2 sites" in printed
-    assert "error: 4 of 4 rounds and 1 of 2 sites came through" in printed
+    assert "error: 4 of 4 rounds and 1 of 2 sites finished" in printed
     record = json.loads((project.run_folder() / "metrics.json").read_text("utf-8"))
     assert sorted(record["rounds"][-1]["sites"]) == ["site-1"]
 

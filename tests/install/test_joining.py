@@ -149,7 +149,7 @@ def test_from_upload_to_a_model_that_is_better_than_the_seed(
     result = project.attempt(*command)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == (
-        f"error: {out} exists; name another file with --out, or overwrite it with --force\n"
+        f"error: {out} already exists; name another file with --out, or overwrite it with --force\n"
     )
     project.fednkit(*command, "--force")
     assert project.same_arrays(out, run / "model.npz")
@@ -284,7 +284,7 @@ def test_sites_that_must_not_take_part_are_refused_and_the_others_go_on(
     (other.folder / "client.yaml").write_text(yaml.safe_dump(settings))
     refused = other.join()
     assert refused.returncode == 1
-    assert f"error: {uploaded} hands out another package than the one that you were invited" in (
+    assert f"error: {uploaded} serves another package than the one that you were invited" in (
         refused.stderr
     )
     assert len(refused.stderr.splitlines()) == 1
@@ -433,8 +433,8 @@ def test_what_is_not_ready_is_not_handed_out(project: Installed, uploaded: str) 
     assert not (project.folder / "model.npz").exists()
     # Those of the tests before may still count as online.
     assert re.fullmatch(
-        r"error: --sites: expected at least 9 online, found \d( \(.*\))?; invite more: fednkit "
-        "invite",
+        r"error: --sites: expected at least 9 online, found \d( \(.*\))?; invite more with: "
+        "fednkit invite",
         refused("session", "start", "--sites", "9"),
     )
 

@@ -142,7 +142,7 @@ def test_a_project_of_another_major_version_is_refused_in_one_line(installed: In
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == (
         f"error: {record}: expected a project of fednkit {major}, found one of version 99.0.0; "
-        "run: make setup, or follow the template with: cruft update\n"
+        "run: make setup, or update the project: cruft update\n"
     )
     # What finds the cause runs all the same.
     assert project.fednkit("where").startswith(f"fednkit {__version__}, ")

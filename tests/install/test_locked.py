@@ -89,7 +89,7 @@ def test_it_installs_with_its_hashes_checked(version: str, tmp_path: Path) -> No
     assert "nowhere.yaml: No such file" in server.stderr.splitlines()[-1], server.stderr
     command = [own, "-m", "fednkit", "move", tmp_path, "fedn.yaml"]
     move = subprocess.run(command, env=environment, **CAPTURED)
-    assert "expected the folder of a store" in move.stderr
+    assert "expected a store with" in move.stderr
 
 
 @pytest.mark.parametrize("framework", SLOW_BUT_NUMPY)

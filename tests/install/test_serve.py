@@ -70,7 +70,7 @@ def test_it_says_where_it_is_and_a_signal_stops_it_with_one_line(
         r"controller: http://127\.0\.0\.1:\d+\n"
         r"combiner: 127\.0\.0\.1:\d+\n"
         r"log: runs/\d{8}-\d{6}-serve(-\d)?/server\.log\n"
-        r"models, packages and sites are forgotten at the end, which is Ctrl-C\n",
+        r"stop with Ctrl-C; models, packages and sites are not kept\n",
         printed,
     )
     process.send_signal(number)
@@ -115,7 +115,7 @@ def test_a_port_in_use_ends_in_one_line(project: Installed, option: str) -> None
     [
         ("--host 192.0.2.1", {}, "--host: expected an IPv4 address of this machine, or its name"),
         ("--host nowhere.invalid", {}, "--host: expected an IPv4 address of this machine, or"),
-        ("--host 0.0.0.0", {}, "--host: expected one address, which sites are told; found all"),
+        ("--host 0.0.0.0", {}, "--host: expected one address, which sites connect to; found all"),
         ("--port 65536", {}, "--port: expected 0 to 65535, found 65536"),
         ("--port 8092 --combiner-port 8092", {}, "port 8092 of 127.0.0.1 is in use; choose"),
         ("", {"FEDN_JWT_SECRET_KEY": SECRET}, "FEDN_JWT_SECRET_KEY is set, but FEDn's clients"),
@@ -123,7 +123,7 @@ def test_a_port_in_use_ends_in_one_line(project: Installed, option: str) -> None
             "--fqdn fedn.example.org",
             {"FEDN_JWT_SECRET_KEY": "short"},
             "FEDN_JWT_SECRET_KEY: expected the controller's secret in this environment variable, "
-            "32 characters or more, found 5; a new one: openssl rand -hex 32",
+            "32 characters or more, found 5; make a new one: openssl rand -hex 32",
         ),
     ],
 )

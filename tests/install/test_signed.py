@@ -134,7 +134,8 @@ def test_what_the_initiator_signed_runs_and_its_version_is_kept_when_it_joins(
     # No controller is there, but to that the site comes only after all else.
     joined = invited.run()
     assert joined.stderr == (
-        "error: no FEDn controller answers at http://127.0.0.1:9; may this machine reach it?\n"
+        "error: no FEDn controller answers at http://127.0.0.1:9; check api_url in client.yaml "
+        "and this machine's firewall\n"
     )
     settings = yaml.safe_load(invited.settings.read_text("utf-8"))
     kept = json.loads(invited.state.read_text("utf-8"))
@@ -155,7 +156,7 @@ def test_a_tampered_archive_is_refused(invited: Site) -> None:
     )
     # Whoever can change the checksum, too, is stopped by the signature.
     invited.change(package_checksum=sha256(tampered))
-    assert "the signature is not of this content, or not made with the key" in invited.refusal()
+    assert "the signature does not match this content or the key" in invited.refusal()
 
 
 def sign(project: Installed, content: bytes, trusted: str | None = None, key: str = "own") -> str:
@@ -191,7 +192,7 @@ def test_a_signature_of_somebody_else_is_refused(project: Installed, invited: Si
     content = invited.archive.read_bytes()
     forged = sign(project, content, key="another")
     invited.change(package_signature=forged)
-    assert "the signature is not of this content, or not made with the key" in invited.refusal()
+    assert "the signature does not match this content or the key" in invited.refusal()
 
     # With the number of another key, as minisign would make it.
     lines = forged.splitlines()
@@ -206,7 +207,7 @@ def test_a_comment_that_was_changed_is_refused(invited: Site) -> None:
     later = signature.replace(" version=2", " version=3")
     assert later != signature
     invited.change(package_signature=later)
-    assert "the signature is not of this content, or not made with the key" in invited.refusal()
+    assert "the signature does not match this content or the key" in invited.refusal()
 
 
 @pytest.mark.parametrize(
@@ -292,7 +293,7 @@ def test_another_key_than_the_one_that_was_good_before_is_refused(
     finally:
         public.write_bytes(kept[0])
         signature.write_bytes(kept[1])
-    assert "which signed what ran here before, found RW" in second.refusal()
+    assert "which signed the last package here, found RW" in second.refusal()
     second.state.unlink()
     run_and_recall(second)
 
@@ -302,7 +303,7 @@ def test_where_nothing_can_be_kept_the_site_is_told_and_goes_on(invited: Site) -
     invited.environment["SITE_STATE"] = str(invited.folder / "file")
     told = invited.run().stderr.splitlines()
     assert [line.split(":")[0] for line in told] == ["warning", "error"]
-    assert "an older package than this one will not be refused" in told[0]
+    assert "a package older than this one will not be rejected" in told[0]
 
 
 def test_the_refusal_comes_before_anything_can_be_unpacked(invited: Site) -> None:

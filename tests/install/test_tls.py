@@ -191,7 +191,7 @@ def test_an_initiator_without_a_good_token_is_told(
     result = secured.project.attempt("upload", "--api-url", secured.url, *options)
     assert result.returncode == 1
     assert result.stderr == (
-        f"error: {secured.url}: the controller refuses the token ({words}); expected one of the "
+        f"error: {secured.url}: the controller rejects the token ({words}); expected one with the "
         "role admin: --token-env NAME\n"
     )
 
@@ -230,12 +230,12 @@ def test_an_invited_site_is_told_in_one_line_why_it_cannot_join(
 ) -> None:
     monkeypatch.setenv("TOKEN", secured.token("client", days=-1, site="expired"))
     for name, options, trust, expected in (
-        ("without", [], secured.trust, "refuses the token in client.yaml, or the lack"),
+        ("without", [], secured.trust, "rejects the token in client.yaml, or expects one"),
         (
             "expired",
             ["--token-env", "TOKEN"],
             secured.trust,
-            "refuses the token in client.yaml, or",
+            "rejects the token in client.yaml, or",
         ),
         ("rootless", [], {}, "the certificate of https://"),
     ):

@@ -52,7 +52,7 @@ def client(folder: Path) -> dict[str, Any]:
 def test_secrets_are_random_and_for_their_owner_alone(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "other", ignore=shutil.ignore_patterns(".env"))
     made = make_secrets(tmp_path / "other")
-    assert made.stdout == ".env: MINIO_PASSWORD, MONGO_PASSWORD, for nobody but you to read\n"
+    assert made.stdout == ".env: MINIO_PASSWORD, MONGO_PASSWORD, readable only by you\n"
     one, other = secrets_of(folder), secrets_of(tmp_path / "other")
     assert sorted(one) == sorted(other) == ["MINIO_PASSWORD", "MONGO_PASSWORD"]
     assert all(re.fullmatch("[0-9a-f]{32}", value) for value in one.values())
@@ -68,7 +68,7 @@ def test_secrets_that_are_there_stay_unless_forced(folder: Path, tmp_path: Path)
     refused = make_secrets(copy)
     assert refused.returncode == 1
     assert refused.stderr == (
-        "error: .env is already there; add --force to replace the passwords in it\n"
+        "error: .env already exists; add --force to replace the passwords in it\n"
     )
     assert (copy / ".env").read_text() == "# mine\nAPI_PORT=9000\nMONGO_PASSWORD=old\n"
 

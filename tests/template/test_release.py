@@ -199,5 +199,5 @@ def test_a_tag_that_does_not_say_what_is_there_is_refused(repository: Repository
     repository.release("begin")
     repository.commit()
     assert repository.refusal("make", "99.1.0") == (
-        "CHANGELOG.md: expected under 'Unreleased' what is new, found nothing"
+        "CHANGELOG.md: expected changes under 'Unreleased', found nothing"
     )

@@ -1,3 +1,3 @@
-"""The command line. It is thin: every command is a module of another room."""
+"""The command line. Each command is a module of another room."""
 
 __all__ = ["main"]

@@ -1,4 +1,4 @@
-"""The command line as a Cyclopts app: each command's dataclass becomes its options."""
+"""Build the Cyclopts app, in which the fields of each command's dataclass are its options."""
 
 import importlib
 import sys
@@ -20,7 +20,7 @@ def build(chosen: str | None = None) -> App:
     """Return the app.
 
     Args:
-        chosen: The only command whose module is imported; None for all of them.
+        chosen: Import only this command's module; None imports all of them.
     """
     app = App(
         name="fednkit",
@@ -39,7 +39,7 @@ def build(chosen: str | None = None) -> App:
 
 
 def _load(command: Command, app: App) -> None:
-    """Import a command's module, and give the app its function and its actions."""
+    """Import a command's module and add its function and its actions to the app."""
     module = importlib.import_module(f"fednkit.{command.module}")
     for name, action in getattr(module, "ACTIONS", {}).items():
         app.command(_adapted(action, command.any_version), name=name)
@@ -48,7 +48,7 @@ def _load(command: Command, app: App) -> None:
 
 
 def _adapted(function: Callable[..., None], any_version: bool) -> Callable[..., None]:
-    """Return a function with the signature that Cyclopts reads the options from."""
+    """Wrap a command's function in the signature from which Cyclopts reads the options."""
 
     def run_with(options: Any = None) -> None:
         if not any_version and (warning := check_version()):
@@ -65,7 +65,7 @@ def _adapted(function: Callable[..., None], any_version: bool) -> Callable[..., 
     call.__doc__ = function.__doc__
     if kind is not None:
         call.__annotations__["options"] = Annotated[kind, Parameter(name="*")]
-        # What no option at all means; a dataclass with a required field has nothing of the kind.
+        # Used if no option is given; impossible if the dataclass has a required field.
         call.__defaults__ = None
         with suppress(TypeError):
             call.__defaults__ = (kind(),)
@@ -73,5 +73,5 @@ def _adapted(function: Callable[..., None], any_version: bool) -> Callable[..., 
 
 
 def _shown_default(value: Any) -> str | None:
-    """Return a default as the help shows it; None for a flag, and for an option without one."""
+    """Return a default as shown in the help; None for flags and for options without a default."""
     return None if value is None or value is False or value == () else f"{value}"

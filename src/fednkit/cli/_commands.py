@@ -1,7 +1,6 @@
 """The commands of `fednkit`, and the page that lists them.
 
-This module imports nothing of the library and nothing that is installed beside it, so that
-`fednkit --help` starts fast.
+This module imports only the standard library, so that `fednkit --help` starts fast.
 """
 
 from typing import NamedTuple
@@ -13,10 +12,11 @@ class Command(NamedTuple):
     """One command.
 
     Attributes:
-        module: Under `fednkit`. It has a function `run`, which takes a dataclass `options` or
-            nothing; where the command has actions, a dictionary `ACTIONS` of such functions.
+        module: Module below `fednkit`. It has a function `run`, whose only argument, if any, is a
+            dataclass `options`. A command with actions has a dictionary `ACTIONS` of such
+            functions.
         summary: What the command does, in a few words.
-        any_version: Whether it runs outside of a project, and in one of another version.
+        any_version: Whether the command also runs outside a project or in one of another version.
     """
 
     module: str
@@ -27,27 +27,27 @@ class Command(NamedTuple):
 GROUPS = {
     "Data and seed model": {
         "schema": Command("data.schema", "draft the data contract from a table or from images"),
-        "sites": Command("data.sites", "make sample data, or spread a file of yours over sites"),
+        "sites": Command("data.sites", "make sample data, or split your own file over sites"),
         "check-data": Command("data.check", "check a site's file against the data contract"),
         "seed": Command("data.seed", "make the seed model, from which the first round starts"),
     },
     "Train on this machine": {
         "simulate": Command("simulation.simulate", "simulate many clients and rounds"),
-        "network": Command("network.local", "train over a real FEDn network"),
-        "report": Command("runs.report", "write a page about runs: is federation worth it?"),
+        "network": Command("network.local", "train over a FEDn network on this machine"),
+        "report": Command("runs.report", "write an HTML report: is federation worth it?"),
         "runs": Command("runs.manage", "list, compare and remove runs"),
     },
     "Ship the compute package": {
         "package": Command("package.archive", "build the archive that every site runs"),
         "key": Command("package.signing", "make the keys that sign packages"),
         "sbom": Command("package.sbom", "write a software bill of materials (CycloneDX)"),
-        "licenses": Command("package.licenses", "list the licenses of what the sites install"),
+        "licenses": Command("package.licenses", "list the licenses of the sites' dependencies"),
     },
     "Go live": {
         "serve": Command("network.serve", "run FEDn's controller and combiner for other machines"),
-        "upload": Command("controller.upload", "send package and seed model to a controller"),
-        "invite": Command("controller.invite", "write the folder with which one site joins"),
-        "session": Command("sessions.session", "start, follow and collect rounds on a controller"),
+        "upload": Command("controller.upload", "upload package and seed model to a controller"),
+        "invite": Command("controller.invite", "write the folder that one site needs to join"),
+        "session": Command("sessions.session", "start and follow rounds, and download models"),
         "token": Command("controller.tokens", "make a token for a controller", any_version=True),
         "write": Command("controller.deployment", "write compose.yaml or nginx.conf"),
         "secrets": Command("controller.secrets", "make the passwords of compose.yaml"),

@@ -1,4 +1,4 @@
-"""The project's own defaults of options: the tables [tool.fednkit.COMMAND] of pyproject.toml."""
+"""Read a project's defaults for options from [tool.fednkit.COMMAND] in pyproject.toml."""
 
 import itertools
 import re
@@ -20,17 +20,17 @@ else:
 __all__ = ["explained", "project_defaults"]
 
 ROOT_KEYS = ("tool", "fednkit")
-# How Cyclopts names a key of the file.
+# Cyclopts' notation for a key of the file.
 FROM_FILE = re.compile(
     rf'"?\[tool\]\[fednkit\](?:\[[\w-]+\])*?\[([\w-]+)\]"? from {re.escape(FILE)}'
 )
 
 
 def project_defaults(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Fill in the options that are not given, as Cyclopts asks its configurations to.
+    """Add the project's defaults for missing options; Cyclopts calls this with its arguments.
 
     Raises:
-        CycloptsError: A default is unknown, or of another type.
+        CycloptsError: A default names an unknown option or has the wrong type.
         ProjectError: The file is not TOML.
     """
     if not commands or (file := _file()) is None:
@@ -39,10 +39,10 @@ def project_defaults(app: App, commands: tuple[str, ...], arguments: ArgumentCol
 
 
 def explained(message: str, words: list[str]) -> str:
-    """Return an error with the place of the default that caused it, if one did.
+    """Add the file and line to an error that a project's default caused; return the message.
 
     Args:
-        message: What is wrong; the first option that it names is the wrong one.
+        message: The error; the first option that it names is the wrong one.
         words: The command line.
     """
     file = _file()
@@ -58,7 +58,7 @@ def explained(message: str, words: list[str]) -> str:
 
 
 def _file() -> Path | None:
-    """Return the project's pyproject.toml; None outside of a project."""
+    """Return the project's pyproject.toml; None outside a project."""
     try:
         return current().root / FILE
     except ProjectError:

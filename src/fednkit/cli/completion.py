@@ -1,4 +1,4 @@
-"""Print a script with which a shell completes commands and options: fednkit completion bash."""
+"""Print a shell script that completes commands and options: fednkit completion bash."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ class Options:
     """Options of `fednkit completion`.
 
     Attributes:
-        shell: Which shell the script is for.
+        shell: The shell that runs the script.
     """
 
     shell: Literal["bash", "zsh", "fish"]

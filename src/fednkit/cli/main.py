@@ -15,12 +15,12 @@ USAGE_EXIT_CODE = 2
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command. A mistake ends in one line on stderr and an exit code that is not 0."""
+    """Run one command. On a user's mistake, print one line to stderr and exit with a code > 0."""
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in ("--help", "-h"):
         print(overview())
         return
-    # Imported only now, because the overview needs none of it.
+    # Imported late, because the overview does not need it.
     from ..project.errors import PackageError
 
     _stop_on_signals()
@@ -55,7 +55,7 @@ def _run(words: list[str]) -> None:
 
 
 def _plain(error: "CycloptsError") -> str:
-    """Return what is wrong with a command line, as a sentence."""
+    """Return an error of the command line as one sentence."""
     from cyclopts import MissingArgumentError, UnusedCliTokensError
 
     if isinstance(error, MissingArgumentError) and error.argument:
@@ -67,7 +67,7 @@ def _plain(error: "CycloptsError") -> str:
 
 
 def _stop_on_signals() -> None:
-    """Have a terminate or a closed terminal stop everything as Ctrl-C does, unless under nohup."""
+    """Handle SIGTERM and SIGHUP like Ctrl-C, except for signals ignored by nohup."""
     # Windows has no SIGHUP, and projects are generated there too.
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(number) is not signal.SIG_IGN:

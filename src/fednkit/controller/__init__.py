@@ -1,3 +1,3 @@
-"""A FEDn controller that runs elsewhere: reach it, hand it the package, let sites join."""
+"""Use a FEDn controller on another machine: connect, upload the package, invite sites."""
 
 __all__ = ["connection", "deployment", "invite", "secrets", "tokens", "upload"]

@@ -1,4 +1,4 @@
-"""Reach a FEDn controller: with FEDn's own APIClient, and one clear line for what goes wrong."""
+"""Connect to a FEDn controller with FEDn's APIClient, and report failures in one line."""
 
 import os
 import time
@@ -24,39 +24,40 @@ __all__ = [
     "listed",
     "online_sites",
     "package_checksum",
-    "patient",
     "planned_rounds",
     "read_token",
+    "retrying",
     "shared_names",
 ]
 
-# The only helper of FEDn that keeps float32.
+# FEDn's only helper that preserves float32.
 HELPER = "numpyhelper"
-# Seconds that the controller may take to answer, or to go on with its answer.
-TIMEOUT = 60
-# Seconds that one may be away which is started again, or whose machine is.
-PATIENCE = 60
+# Maximum wait for the start of a response, and between its parts.
+TIMEOUT_SECONDS = 60
+# How long to retry while the controller or its machine restarts.
+RETRY_SECONDS = 60
 
-# FEDn's APIClient waits for an answer without end.
+# FEDn's APIClient has no timeout.
 fedn.network.api.client.requests = SimpleNamespace(
     exceptions=requests.exceptions,
     **{
-        verb: partial(getattr(requests, verb), timeout=TIMEOUT)
+        verb: partial(getattr(requests, verb), timeout=TIMEOUT_SECONDS)
         for verb in ("delete", "get", "patch", "post", "put")
     },
 )
 
-# It takes a class of server functions, and sends its source. Here the source is at hand.
+# FEDn's APIClient expects a class of server functions and sends its source; here the source is
+# passed directly.
 fedn.network.api.client.inspect = SimpleNamespace(getsource=str)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ControllerOptions:
-    """Which controller, and the initiator's token for it.
+    """The controller to use, and the initiator's token for it.
 
     Attributes:
-        api_url: Of the controller, such as https://fedn.example.org or http://127.0.0.1:8092.
-        token_env: Environment variable that holds your token, of the role admin.
+        api_url: URL of the controller, such as https://fedn.example.org or http://127.0.0.1:8092.
+        token_env: Environment variable that holds your token with the role admin.
     """
 
     api_url: str
@@ -64,7 +65,7 @@ class ControllerOptions:
 
 
 def checked_url(url: str) -> str:
-    """Return a controller's URL without a slash at its end. Raises `ProjectError`."""
+    """Validate a controller's URL; return it without a trailing slash. Raises `ProjectError`."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
         raise ProjectError(
@@ -75,7 +76,7 @@ def checked_url(url: str) -> str:
 
 
 def read_token(name: str | None) -> str | None:
-    """Return the token in an environment variable, or None when none is named."""
+    """Return the token in an environment variable; None if `name` is None."""
     if name is None:
         return None
     if not (token := os.environ.get(name, "").strip()):
@@ -85,45 +86,47 @@ def read_token(name: str | None) -> str | None:
 
 @contextmanager
 def connected(api_url: str, token: str | None = None) -> Iterator[APIClient]:
-    """Yield a client of the controller's API, which has answered and knows the token.
+    """Connect to a controller and check the token; yield a client of its API.
 
-    What goes wrong on the way to the controller becomes a `ProjectError`, also later on.
+    Connection errors, also those inside the block, become a `ProjectError`.
     """
     url = checked_url(api_url)
     scheme, _, host = url.partition("://")
-    # Certificates are checked; those of REQUESTS_CA_BUNDLE count too.
+    # Certificates are verified; REQUESTS_CA_BUNDLE adds trusted roots.
     api = APIClient(host, secure=scheme == "https", verify=True, token=token)
     try:
-        _greet(url, api.headers)
+        _check_answer(url, api.headers)
         yield api
     except requests.exceptions.SSLError as error:
         raise ProjectError(
-            f"{url}: its certificate is not trusted here ({_innermost(error)}); for a root of "
-            "your own, name its file in REQUESTS_CA_BUNDLE"
+            f"{url}: its certificate is not trusted here ({_innermost(error)}); for a private CA, "
+            "name its root in REQUESTS_CA_BUNDLE"
         ) from None
     except requests.exceptions.JSONDecodeError:
         raise ProjectError(f"{url}: it answers, but not as a FEDn controller does") from None
     except requests.exceptions.Timeout:
-        raise ProjectError(f"{url}: no answer within {TIMEOUT} s") from None
+        raise ProjectError(f"{url}: no answer within {TIMEOUT_SECONDS} s") from None
     except requests.exceptions.RequestException as error:
         raise ProjectError(
-            f"{url}: no FEDn controller answers there ({_innermost(error)}); is it running, and "
-            "is the address right?"
+            f"{url}: no FEDn controller answers there ({_innermost(error)}); check that it is "
+            "running and that the address is right"
         ) from None
 
 
-def patient(api: APIClient, say: Callable[[str], None], returned: Callable[[], None]) -> APIClient:
-    """Return a client of the API whose requests wait while the controller is restarted.
+def retrying(api: APIClient, say: Callable[[str], None], returned: Callable[[], None]) -> APIClient:
+    """Return a client of the API that retries requests for data while the controller restarts.
+
+    It retries for `RETRY_SECONDS`, then raises the last error.
 
     Args:
-        api: The client. After `PATIENCE` seconds without an answer, its exception is raised.
-        say: Prints that the controller does not answer, and that it is back.
+        api: The client to wrap.
+        say: Reports that the controller does not answer, and that it is back.
         returned: Called when the controller is back.
     """
-    return cast(APIClient, _Patient(api, say, returned))
+    return cast(APIClient, _Retrying(api, say, returned))
 
 
-class _Patient:
+class _Retrying:
     def __init__(
         self, api: APIClient, say: Callable[[str], None], returned: Callable[[], None]
     ) -> None:
@@ -131,20 +134,22 @@ class _Patient:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._api, name)
-        return partial(self._ask, found) if name.startswith(("get_", "download_")) else found
+        return partial(self._retry, found) if name.startswith(("get_", "download_")) else found
 
-    def _ask(self, question: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    def _retry(self, request: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         until = None
         while True:
             try:
-                answer = question(*arguments, **options)
+                answer = request(*arguments, **options)
             except requests.exceptions.SSLError:
                 raise
-            # A proxy answers for a controller that is not there, with a page.
+            # While the controller is down, a proxy responds with an HTML page.
             except (requests.exceptions.ConnectionError, requests.exceptions.JSONDecodeError):
                 if until is None:
-                    until = time.monotonic() + PATIENCE
-                    self._say(f"the controller does not answer; waiting for it for {PATIENCE} s")
+                    until = time.monotonic() + RETRY_SECONDS
+                    self._say(
+                        f"the controller does not answer; waiting for it for {RETRY_SECONDS} s"
+                    )
                 elif time.monotonic() > until:
                     raise
                 time.sleep(1)
@@ -156,34 +161,34 @@ class _Patient:
 
 
 def listed(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what the controller lists. Raises `ProjectError` with its words when it does not."""
+    """Return the entries of a response. Raises `ProjectError` with its message if it has none."""
     if "result" not in answer:
         raise ProjectError(f"the controller says: {answer.get('message', answer)}")
     return list(answer["result"])
 
 
 def online_sites(api: APIClient) -> list[str]:
-    """Return the names of the sites that are connected now, sorted."""
+    """Return the sorted names of the connected sites."""
     clients = listed(api.get_clients())
     return sorted({one_line(client["name"]) for client in clients if client["status"] == "online"})
 
 
 def shared_names(api: APIClient) -> list[str]:
-    """Return the names that more than one connected site goes by, sorted."""
+    """Return the sorted names that several connected sites share."""
     names = [client["name"] for client in listed(api.get_clients()) if client["status"] == "online"]
     return sorted({name for name in names if names.count(name) > 1})
 
 
 def planned_rounds(api_url: str, headers: dict[str, str], session: str) -> int | None:
-    """Return how many rounds a session was started with; None when the controller has no record.
+    """Return the number of rounds that a session was started with; None if it is not recorded.
 
-    FEDn keeps it in the session's run, for which its APIClient has no call.
+    FEDn records it in the session's run, which its APIClient cannot read.
     """
-    # A session that goes on after a crash has a second run, of the rounds that were left.
+    # A session that resumed after a crash has a second run with the remaining rounds.
     oldest = {"X-Limit": "1", "X-Sort-Key": "committed_at", "X-Sort-Order": "asc"}
     url = f"{checked_url(api_url)}/api/v1/runs/"
     asked = {"params": {"session_id": session}, "headers": {**headers, **oldest}}
-    answer = requests.get(url, timeout=TIMEOUT, **asked)
+    answer = requests.get(url, timeout=TIMEOUT_SECONDS, **asked)
     try:
         rounds = answer.json()["result"][0]["rounds"]
     except (ValueError, KeyError, IndexError, TypeError):
@@ -192,10 +197,9 @@ def planned_rounds(api_url: str, headers: dict[str, str], session: str) -> int |
 
 
 def package_checksum(api: APIClient) -> str | None:
-    """Return the SHA-256 of the controller's active package; None when it has none.
+    """Return the SHA-256 of the controller's active package; None if it has none.
 
-    Asked for along with the clients' configuration, because the route of its own is closed to
-    a token of the role admin.
+    It is part of the clients' configuration. Its own route rejects tokens with the role admin.
     """
     if "package_id" not in (package := api.get_active_package()):
         return None
@@ -207,24 +211,22 @@ def package_checksum(api: APIClient) -> str | None:
     return str(found)
 
 
-def _greet(url: str, headers: dict[str, str]) -> None:
-    answer = requests.get(f"{url}/api/v1/packages/count", headers=headers, timeout=TIMEOUT)
+def _check_answer(url: str, headers: dict[str, str]) -> None:
+    answer = requests.get(f"{url}/api/v1/packages/count", headers=headers, timeout=TIMEOUT_SECONDS)
     if answer.status_code == requests.codes.unauthorized:
         raise ProjectError(
-            f"{url}: the controller refuses the token ({answer.json().get('message')}); expected "
-            "one of the role admin: --token-env NAME"
+            f"{url}: the controller rejects the token ({answer.json().get('message')}); expected "
+            "one with the role admin: --token-env NAME"
         )
     if not isinstance(answer.json(), int):
         raise ProjectError(f"{url}: it answers, but not as a FEDn controller does")
-    # A redirected upload would arrive without its content.
+    # A redirected upload would lose its content.
     if not answer.url.startswith(url):
-        raise ProjectError(
-            f"{url}: it sends elsewhere; pass --api-url {answer.url.split('/api')[0]}"
-        )
+        raise ProjectError(f"{url}: it redirects; pass --api-url {answer.url.split('/api')[0]}")
 
 
 def _innermost(error: BaseException) -> str:
-    """Return the words of the cause behind all the wrappings."""
+    """Return the message of the innermost cause."""
     while inner := error.__cause__ or error.__context__:
         error = inner
     return str(error).rpartition("] ")[2] or type(error).__name__

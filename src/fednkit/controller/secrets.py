@@ -1,4 +1,4 @@
-"""Make the passwords that compose.yaml asks for: random ones, in .env, which is never committed."""
+"""Generate the passwords that compose.yaml requires, in .env, which git ignores."""
 
 import re
 import secrets
@@ -11,7 +11,7 @@ from ..project.paths import shown
 
 __all__ = ["Options", "run"]
 
-# What must be set, as Compose writes it: ${NAME:?what to do}.
+# Compose's syntax for a required variable: ${NAME:?message}.
 REQUIRED_VARIABLE = re.compile(r"\$\{(\w+):\?")
 
 
@@ -27,28 +27,31 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Write a new password for each variable that compose.yaml asks for into .env."""
+    """Write a new password to .env for each variable that compose.yaml requires."""
     file, compose = current().root / ".env", current().root / "compose.yaml"
     if not compose.exists():
         raise ProjectError(
-            f"{shown(compose)}: expected it, found none; run: fednkit write compose.yaml"
+            f"{shown(compose)}: expected this file, found none; run: fednkit write compose.yaml"
         )
     before = file.read_text("utf-8") if file.exists() else None
     if before is not None and not options.force:
         raise ProjectError(
-            f"{shown(file)} is already there; add --force to replace the passwords in it"
+            f"{shown(file)} already exists; add --force to replace the passwords in it"
         )
     names = sorted(set(REQUIRED_VARIABLE.findall(compose.read_text("utf-8"))))
     write(file, env(names, before or ""))
-    print(f"{shown(file)}: {', '.join(names)}, for nobody but you to read")
+    print(f"{shown(file)}: {', '.join(names)}, readable only by you")
     if before is not None:
-        print("volumes keep the old ones; to delete them: docker compose down --volumes")
+        print(
+            "existing volumes keep the old passwords; to delete the volumes: "
+            "docker compose down --volumes"
+        )
 
 
 def env(names: list[str], before: str) -> str:
     """Return the text of .env: a new random value for each name, and the other lines of `before`.
 
-    The values are 32 hexadecimal digits, 128 bits: no shell, YAML or URL reads them otherwise.
+    The values are 32 hexadecimal digits (128 bits), which need no quotes in shells, YAML or URLs.
     """
     kept = [line for line in before.splitlines() if line.partition("=")[0].strip() not in names]
     lines = [*kept, *(f"{name}={secrets.token_hex(16)}" for name in names)]

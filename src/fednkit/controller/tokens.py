@@ -1,8 +1,8 @@
-"""Tokens for a FEDn controller that demands them, which FEDn has no command to make.
+"""Make and check tokens for a FEDn controller. FEDn has no command to make them.
 
-A token is a JSON web token (RFC 7519), signed with the secret that the controller and the
-combiner have in their environment. It says what its bearer may do and until when. For FEDn that is
-all; the network of `fednkit serve` demands that a site's token also says which site it is for.
+A token is a JSON web token (RFC 7519), signed with the secret in the environment of the controller
+and the combiner. It states the role of its bearer and when it expires. `fednkit serve` also
+requires a site's token to name the site.
 """
 
 import os
@@ -24,11 +24,11 @@ __all__ = [
 ]
 
 SECRET = "FEDN_JWT_SECRET_KEY"  # noqa: S105, the name of the variable
-# client: a site. admin: the initiator. FEDn 0.33 asks for a third one, combiner, only where it
-# then answers that this way is obsolete.
+# client: a site. admin: the initiator. FEDn 0.33 uses a third role, combiner, only on a route that
+# is obsolete.
 Role = Literal["client", "admin"]
-# As long as the signature (RFC 7518, section 3.2): whoever has a token can try secrets at home.
-SHORTEST = 32
+# As long as the signature (RFC 7518, section 3.2), because a token allows offline guessing.
+MIN_SECRET_BYTES = 32
 DAY_SECONDS = 24 * 60 * 60
 MAX_DAYS = 36500
 
@@ -38,13 +38,13 @@ class Options:
     """Options of `fednkit token`.
 
     Attributes:
-        role: What its bearer may do: join as a site (client), or upload and start (admin).
-        site: Name of the site that the token is for; `fednkit serve` demands it.
+        role: What the token allows: client to join as a site, admin to upload and start sessions.
+        site: Name of the site that the token is for; required by `fednkit serve`.
         days: Days until the token expires.
         secret_env: Environment variable that holds the controller's secret.
 
     Raises:
-        ProjectError: An option is out of its range, or does not go with another one.
+        ProjectError: An option is out of range or conflicts with another one.
     """
 
     role: Role
@@ -56,33 +56,37 @@ class Options:
         if not 0 < self.days <= MAX_DAYS:
             raise ProjectError(f"--days: expected above 0 to {MAX_DAYS}, found {self.days:g}")
         if self.site and self.role != "client":
-            raise ProjectError("--site: goes with --role client")
+            raise ProjectError("--site: requires --role client")
 
 
 def run(options: Options) -> None:
-    """Print one token, and nothing else."""
+    """Print a token and nothing else."""
     secret = secret_of(options.secret_env)
     print(make_token(secret, options.role, options.days, options.site))
 
 
 def secret_of(variable: str) -> str:
-    """Return the secret in an environment variable. Raises `ProjectError` when it is none."""
+    """Return the secret in an environment variable. Raises `ProjectError` if it is too short."""
     secret = os.environ.get(variable, "")
-    if len(secret.encode()) < SHORTEST:
+    if len(secret.encode()) < MIN_SECRET_BYTES:
         raise ProjectError(
             f"{variable}: expected the controller's secret in this environment variable, "
-            f"{SHORTEST} characters or more, found {len(secret) or 'nothing'}; "
-            "a new one: openssl rand -hex 32"
+            f"{MIN_SECRET_BYTES} characters or more, found {len(secret) or 'nothing'}; "
+            "make a new one: openssl rand -hex 32"
         )
     return secret
 
 
 def make_token(secret: str, role: Role, days: float, site: str | None = None) -> str:
-    """Return a token for a role that is good for so many days from now.
+    """Make a token.
 
-    site: which one it is for; its client id is made up here, and is in the token's claims.
+    Args:
+        secret: The controller's secret.
+        role: The role in the token.
+        days: Days from now until it expires.
+        site: Name of the site that it is for; adds a new random client id to the claims.
     """
-    # Imported here, because server.py needs no more than a name of this file.
+    # Imported late, because server.py needs only a constant of this module.
     import jwt
 
     claims: dict[str, str | int] = {"role": role, "exp": int(time.time() + days * DAY_SECONDS)}
@@ -93,7 +97,7 @@ def make_token(secret: str, role: Role, days: float, site: str | None = None) ->
 
 
 def site_claims(token: str) -> tuple[str, str] | None:
-    """Return the site's name and client id that a token states, unchecked; None if it has none."""
+    """Return the site's name and client id in a token, without verifying it; None if missing."""
     import jwt
 
     try:
@@ -107,7 +111,7 @@ def checked_claims(header: str, secret: str) -> dict[str, Any]:
     """Return the claims of the token in an Authorization header.
 
     Raises:
-        ValueError: It is missing, has expired, or was signed with another secret; in FEDn's words.
+        ValueError: The token is missing, expired, or signed with another secret; FEDn's message.
     """
     import jwt
 

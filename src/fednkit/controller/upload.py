@@ -1,4 +1,4 @@
-"""Hand the compute package and the seed model to a controller: fednkit upload."""
+"""Upload the compute package and the seed model to a controller: fednkit upload."""
 
 import hashlib
 import shutil
@@ -24,7 +24,7 @@ __all__ = ["active_helper", "newest_model", "run", "send", "unpackable"]
 
 
 def run(options: connection.ControllerOptions) -> None:
-    """Upload what the controller does not have yet, and say what is active then."""
+    """Upload what the controller lacks, then print the active package and the newest model."""
     token = connection.read_token(options.token_env)
     archive.check_fresh()
     with console.status("checking the seed model"):
@@ -38,19 +38,18 @@ def run(options: connection.ControllerOptions) -> None:
 
 
 def send(api: APIClient, model: Path | None = None) -> None:
-    """Hand over the archive and the seed model, each only if the controller lacks it.
+    """Upload the archive and the seed model, each only if the controller lacks it.
 
     Args:
-        api: The controller.
-        model: A file to start from in place of the seed model; it is always handed over.
+        api: A client of the controller's API.
+        model: A model file to use instead of the seed model; always uploaded.
     """
     expected = hashlib.sha256(current().archive.read_bytes()).hexdigest()
     if connection.package_checksum(api) == expected and _can_be_used(api):
         say("package: the controller has it already")
     else:
         with tempfile.TemporaryDirectory() as folder:
-            # Under a name in .tgz: FEDn keeps the last suffix only, and no client can unpack
-            # a ".gz".
+            # FEDn keeps only the last suffix, and its clients cannot unpack ".gz".
             named = shutil.copy(current().archive, Path(folder, f"{current().slug}.tgz"))
             answer = api.set_active_package(str(named), helper=HELPER, name=current().slug)
         found = connection.package_checksum(api)
@@ -66,30 +65,30 @@ def send(api: APIClient, model: Path | None = None) -> None:
     else:
         answer = api.set_active_model(str(model or current().seed))
         if not answer.get("success"):
-            raise ProjectError(f"the controller refused the {kind}: {answer.get('message')}")
+            raise ProjectError(f"the controller rejected the {kind}: {answer.get('message')}")
         say(f"{kind}: uploaded")
     if (helper := active_helper(api)) != HELPER:
         raise ProjectError(f"the controller's helper is '{helper}', not '{HELPER}'")
 
 
 def _can_be_used(api: APIClient) -> bool:
-    """Tell whether clients can unpack the active package, and FEDn reads models as it should."""
+    """Return whether clients can unpack the active package and it names the right helper."""
     return active_helper(api) == HELPER and unpackable(api.get_active_package())
 
 
 def unpackable(active: dict[str, str]) -> bool:
-    """Tell whether the name that FEDn stores a package under lets its clients unpack it."""
+    """Return whether FEDn's clients can unpack a package, by the name that FEDn stores it under."""
     return active["storage_file_name"].endswith((".tgz", "tar.gz", "tar.bz2"))
 
 
 def active_helper(api: APIClient) -> str | None:
-    """Return the name of the helper by which the controller reads model files, if it has one."""
+    """Return the name of the helper that reads model files; None without an active package."""
     name: str | None = api.get_active_package().get("helper")
     return name
 
 
 def newest_model(api: APIClient) -> dict[str, str]:
-    """Return the model from which a session starts unless told otherwise."""
+    """Return the model from which a session starts by default. Raises `ProjectError`."""
     model: dict[str, str] = api.get_active_model()
     if "model_id" not in model:
         raise ProjectError("the controller has no model; for the seed model, run: fednkit upload")
@@ -97,9 +96,9 @@ def newest_model(api: APIClient) -> dict[str, str]:
 
 
 def _has_seed(api: APIClient) -> bool:
-    """Tell whether a model without a parent has the arrays of seed.npz.
+    """Return whether a model without a parent has the arrays of seed.npz.
 
-    Arrays are compared and not bytes: the controller writes a model anew when it takes it in.
+    Compare arrays, because the controller writes a new file when it stores a model.
     """
     with tempfile.TemporaryDirectory() as folder:
         with np.load(current().seed, allow_pickle=False) as arrays:
@@ -110,7 +109,7 @@ def _has_seed(api: APIClient) -> bool:
                 continue
             if not api.download_model(model["model_id"], str(file))["success"]:
                 continue
-            # What the controller hands out may be another model, or none.
+            # The file may hold a different model or be invalid.
             with suppress(PackageError):
                 if all(map(np.array_equal, ours, weights.load(file, ours))):
                     return True

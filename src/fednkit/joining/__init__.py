@@ -1,9 +1,9 @@
-"""The code that runs at a site beside the archive: it joins the federation, and checks data.
+"""The site's launcher: join the federation and check the site's data.
 
-Each invitation and the image get a copy of this package as `joining/`, with `join.py` beside it.
-So these modules import the standard library, and what FEDn's environment brings: yaml, requests,
-psutil and cryptography. They work under both names, `joining` and `fednkit.joining`, and importing
-this package imports nothing. `JOIN.md` and `compose.yaml` are texts that an invitation gets.
+Every invitation and the site image contain a copy of this package as `joining/`, next to `join.py`.
+Its modules therefore import only the standard library, each other, and what FEDn installs: yaml,
+requests, psutil and cryptography. They work as `joining` and as `fednkit.joining`. `JOIN.md` and
+`compose.yaml` are templates for the invitation.
 """
 
 __all__ = ["signature"]

@@ -17,15 +17,15 @@ from . import _package
 from ._client import Attempt, Outcome, run_client, site_environment
 from ._settings import archive_path, config_path, data_path, read_settings
 
-# The wait before a restart doubles from the first figure up to the second.
+# The wait before a restart doubles from the first value up to the second.
 FIRST_WAIT_SECONDS = 2
 MAX_WAIT_SECONDS = 60
-# The client may end this often in a row for the same reason.
+# Give up when the client has ended this many times in a row for the same reason.
 MAX_EQUAL_ENDS = 4
 
 
 def main(arguments: list[str]) -> None:
-    """Run the command that the arguments name; exit with one line for a mistake."""
+    """Run the command named by the arguments; exit with one line on a user's mistake."""
     if importlib.util.find_spec("fedn") is None:
         sys.exit(
             f"error: FEDn is not installed for {sys.executable}; make an environment and run this "
@@ -48,10 +48,10 @@ def main(arguments: list[str]) -> None:
 
 
 def join() -> NoReturn:
-    """Run FEDn's client, and restart it when it ends; exit with the reason when that is no use.
+    """Run FEDn's client and restart it when it ends; exit with the cause if a restart cannot help.
 
-    Any failure of an entry point ends FEDn's client, and so do many faults that are gone at the
-    next attempt. What keeps the site from joining the first time is reported at once.
+    Every failure of an entry point ends FEDn's client, and so do many temporary faults. An error
+    before the site has joined for the first time is reported at once, without a retry.
     """
     current: Attempt | None = None
 
@@ -71,7 +71,7 @@ def join() -> NoReturn:
             current = attempt
             outcome = attempt.run()
         except OSError as error:
-            # For example, a full disk leaves no place to unpack the package to.
+            # For example, the disk is too full to unpack the package.
             outcome = Outcome(str(error), transient=error.errno == errno.ENOSPC)
         wait = restarts.wait_after(outcome)
         if wait is None:
@@ -81,7 +81,7 @@ def join() -> NoReturn:
 
 
 class Restarts:
-    """Decides whether and when FEDn's client is restarted, from how its runs have ended."""
+    """Decides whether and when to restart FEDn's client, from the outcomes of its runs."""
 
     def __init__(self) -> None:
         self.joined = False
@@ -90,9 +90,9 @@ class Restarts:
         self.wait_seconds = FIRST_WAIT_SECONDS
 
     def wait_after(self, outcome: Outcome) -> int | None:
-        """Return how many seconds to wait before the restart; None if it is no use."""
+        """Return how many seconds to wait before the restart; None if a restart cannot help."""
         self.joined |= outcome.joined
-        # An update that was sent in between shows that the fault before it was gone.
+        # An update sent in between shows that the previous fault is gone.
         repeated = outcome.cause == self.last_cause and not outcome.sent_update
         self.equal_ends = self.equal_ends + 1 if repeated else 1
         self.last_cause = outcome.cause
@@ -104,12 +104,12 @@ class Restarts:
 
 
 def check(file: Path) -> None:
-    """Print what the data holds, or exit with the rule of the contract that it breaks.
+    """Print a summary of the data, or exit with the rule of the data contract that it breaks.
 
-    The package's own code reads the data. If there are settings, the package is verified first.
+    The package's code reads the data. If client.yaml exists, the package is verified first.
 
     Args:
-        file: The site's data: a file, or a folder that holds just one.
+        file: The site's data: a file, or a folder that holds exactly one.
     """
     settings = read_settings() if config_path().exists() else {}
     with tempfile.TemporaryDirectory(prefix="package-") as folder:
@@ -122,13 +122,13 @@ def check(file: Path) -> None:
 
 
 def health() -> None:
-    """Return if FEDn's client runs here and is connected; otherwise exit with 1 and one line."""
+    """Return if FEDn's client is running and connected; otherwise exit with code 1 and one line."""
     import psutil
 
     config = str(config_path())
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        # Another site on this machine may have a client too, with its own client.yaml.
+        # Another site on this machine may run a client with another client.yaml.
         if words[2:4] == ["client", "start"] and config in words:
             with suppress(psutil.AccessDenied):
                 if any(c.status == "ESTABLISHED" for c in process.net_connections()):

@@ -1,7 +1,7 @@
-"""Which package may run at a site: it is checked before anything of it is unpacked.
+"""Verify a compute package before unpacking it at a site.
 
-Its checksum must be the one in the invitation. If the initiator signs, its signature must be good,
-and its version not older than the last one that ran here.
+Its checksum must be the one in the invitation. If the initiator signs packages, the signature must
+be valid and the version must not be older than the last one that ran here.
 """
 
 import gzip
@@ -17,7 +17,7 @@ from typing import Any
 from ._signed_package import check_signature, state_file, write_state
 from .signature import SignatureError
 
-# A package holds sources, of up to 10 MB each.
+# A package contains source files of up to 10 MB each.
 MAX_UNPACKED_BYTES = 1 << 27
 MAX_ARCHIVE_MEMBERS = 10_000
 REQUEST_TIMEOUT_SECONDS = 10
@@ -25,9 +25,9 @@ POLL_INTERVAL_SECONDS = 3
 
 
 def prepare(archive: Path, settings: dict[str, Any], folder: Path) -> None:
-    """Unpack an archive to where `fedn client start --local-package`, run in `folder`, finds it.
+    """Unpack an archive for `fedn client start --local-package`, to be run in `folder`.
 
-    Exits with one line if it must not run here, or if the controller serves another one.
+    Exits with one line if the package must not run here or differs from the controller's.
     """
     digest, signed = unpack(archive, settings, folder / "client")
     if signed:
@@ -36,17 +36,17 @@ def prepare(archive: Path, settings: dict[str, Any], folder: Path) -> None:
 
 
 def unpack(archive: Path, settings: dict[str, Any], folder: Path) -> tuple[str, dict[str, str]]:
-    """Unpack an archive that may run here, or exit with the reason why it must not.
+    """Unpack an archive, or exit with the reason why it must not run here.
 
     Args:
-        archive: The archive; its name without the ending is the project's slug.
-        settings: What client.yaml says; empty if there is no such file.
-        folder: Where the files go.
+        archive: The archive; its file name without suffix is the project's slug.
+        settings: The content of client.yaml; empty if the file is missing.
+        folder: The target folder.
 
     Returns:
-        The archive's SHA-256, and the key and the version for `write_state`.
+        The archive's SHA-256 in hex, and the key and version for `write_state`.
     """
-    # From here on, use these bytes: somebody could change the file after it was verified.
+    # Use only these bytes from here on: the file could change after it was verified.
     content = archive.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if settings.get("package_checksum") not in (None, digest):
@@ -64,15 +64,15 @@ def unpack(archive: Path, settings: dict[str, Any], folder: Path) -> tuple[str, 
 
 
 def extract(archive: Path, content: bytes, folder: Path) -> None:
-    """Extract an archive's plain files below a folder, or exit with what is wrong with it.
+    """Extract an archive's regular files below a folder, or exit with one line if it is invalid.
 
-    Links, devices and paths that lead elsewhere are rejected, and so are archives that unpack to
-    more than `MAX_UNPACKED_BYTES`; no more than that is ever held in memory.
+    Links, devices and paths outside the folder are rejected, and so are archives that unpack to
+    more than `MAX_UNPACKED_BYTES`, which is also the limit of the memory used.
 
     Args:
         archive: The archive's path, for messages.
-        content: The archive's bytes: a gzipped tar.
-        folder: Where the files go.
+        content: The archive's bytes, a gzipped tar.
+        folder: The target folder.
     """
     try:
         with gzip.open(io.BytesIO(content)) as stream:
@@ -88,14 +88,14 @@ def extract(archive: Path, content: bytes, folder: Path) -> None:
                     raise ValueError(f"more than {MAX_ARCHIVE_MEMBERS:,} files")
                 if is_plain_file(member):
                     files[member.name] = member
-            # Each file comes once, out of the archive's own bytes, so that no more is written than
-            # was read; they are opened one by one, because each open one holds a buffer.
+            # Duplicate names are extracted once, so that no more is written than was read. Files
+            # are opened one by one, because each open one holds a buffer.
             for name, member in files.items():
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 file = members.extractfile(member)
                 target.write_bytes(file.read() if file else b"")
-    # At foreign bytes, gzip and tarfile raise more than their documentation lists.
+    # On malformed input, gzip and tarfile raise undocumented exceptions.
     except Exception as error:
         words = ascii(" ".join(str(error).split()))[1:-1]
         sys.exit(f"error: {archive}: expected a compute package, found: {words}")
@@ -105,24 +105,24 @@ def is_plain_file(member: tarfile.TarInfo) -> bool:
     """Return whether a member of an archive is a file to extract; folders are not.
 
     Raises:
-        ValueError: It is neither a folder nor a plain file below the package's folder.
+        ValueError: It is neither a folder nor a regular file below the package's folder.
     """
     if member.isdir():
         return False
     odd = {"", ".."} & set(member.name.split("/")) or set("\\:\0") & set(member.name)
     if odd or not member.isfile() or member.issparse():
-        raise ValueError(f"{member.name!r}, which is no plain file below the package's folder")
+        raise ValueError(f"{member.name!r}, which is not a regular file in the package's folder")
     return True
 
 
 def check_served_package(settings: dict[str, Any], digest: str) -> None:
     """Exit if the controller serves another package; wait while it has none yet.
 
-    FEDn's client handles any other answer of the controller, and logs it.
+    FEDn's client handles and logs any other response of the controller.
 
     Args:
-        settings: What client.yaml says.
-        digest: The SHA-256 of the package that runs here.
+        settings: The content of client.yaml.
+        digest: The SHA-256 in hex of the package that runs here.
     """
     import requests
 
@@ -142,8 +142,8 @@ def check_served_package(settings: dict[str, Any], digest: str) -> None:
             return
         if answer.ok and served != digest:
             sys.exit(
-                f"error: {settings['api_url']} hands out another package than the one that you "
-                f"were invited to run (SHA-256 {digest}); nothing of it was run; tell the initiator"
+                f"error: {settings['api_url']} serves another package than the one that you were "
+                f"invited to run (SHA-256 {digest}); nothing of it was run; tell the initiator"
             )
         if answer.status_code != 404:
             return
@@ -154,7 +154,7 @@ def check_served_package(settings: dict[str, Any], digest: str) -> None:
 
 
 def _checksum_url(settings: dict[str, Any]) -> str:
-    """Return where the controller serves its package's checksum, built as FEDn builds its URLs."""
+    """Return the URL of the package's checksum, built as FEDn builds its URLs."""
     url = str(settings["api_url"])
     if "://" not in url:
         url = f"http{'' if 'localhost' in url or '127.0.0.1' in url else 's'}://{url}"

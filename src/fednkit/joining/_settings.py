@@ -1,19 +1,18 @@
-"""Where a site's files are, and what client.yaml says."""
+"""The paths of a site's files, and the settings in client.yaml."""
 
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-# The package is copied to a folder beside the launcher; client.yaml, data/ and the archive are
-# beside the launcher too.
+# This package is copied next to join.py, where client.yaml, data/ and the archive are too.
 LAUNCHER = Path(__file__).resolve().parent.parent / "join.py"
 SITE_FOLDER = LAUNCHER.parent
 
 MAX_CLIENT_YAML_CHARACTERS = 1 << 16
 MAX_CLIENT_YAML_DEPTH = 10
 MAX_MESSAGE_CHARACTERS = 2000
-# The settings that this package reads; FEDn's client reads more.
+# The settings that this package uses; FEDn's client reads more.
 TEXT_SETTINGS = (
     *("api_url", "api_port", "token", "name"),
     *("package_checksum", "signing_key", "package_signature"),
@@ -21,13 +20,13 @@ TEXT_SETTINGS = (
 
 
 def read_settings() -> dict[str, Any]:
-    """Return what client.yaml says, or exit with one line about what is wrong with it."""
+    """Return the content of client.yaml, or exit with one line if it is invalid."""
     path = config_path()
     try:
         settings = _parse(path)
     except OSError as error:
         sys.exit(f"error: expected the settings in {path}, found: {error.strerror}")
-    # At values that do not fit their tag, PyYAML raises more than its own errors.
+    # PyYAML raises other errors than its own for values that do not match their tag.
     except Exception as error:
         words = ascii(" ".join(str(error).split()))[1:-1][:MAX_MESSAGE_CHARACTERS]
         sys.exit(f"error: {path}: expected YAML: {words or type(error).__name__}")
@@ -44,7 +43,7 @@ def read_settings() -> dict[str, Any]:
 
 
 def _parse(path: Path) -> Any:
-    """Return the value of a YAML file that is small and flat. Raises many kinds of errors."""
+    """Parse a YAML file, limiting its size and nesting. Raises many kinds of errors."""
     import yaml
 
     with path.open(encoding="utf-8") as file:
@@ -55,14 +54,14 @@ def _parse(path: Path) -> Any:
     for event in yaml.parse(text, yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
-        # With aliases, a few lines expand to gigabytes.
+        # With aliases, a few lines can expand to gigabytes.
         if depth > MAX_CLIENT_YAML_DEPTH or isinstance(event, yaml.AliasEvent):
             raise ValueError("values that are nested or repeated")
     return yaml.safe_load(text)
 
 
 def _is_integer(value: object) -> bool:
-    """Return whether a value is a 64-bit integer: Python does not print ones of any size."""
+    """Return whether a value is a 64-bit integer; Python cannot print arbitrarily large ones."""
     return type(value) is int and abs(value) < 1 << 63
 
 
@@ -72,12 +71,12 @@ def config_path() -> Path:
 
 
 def data_path() -> Path:
-    """Return the path of the site's data: a file, or a folder that holds just one."""
+    """Return the path of the site's data: a file, or a folder that holds exactly one."""
     return Path(os.environ.get("FEDN_DATA_PATH") or SITE_FOLDER / "data").resolve()
 
 
 def archive_path() -> Path:
-    """Return the path of the compute package beside the launcher; exit if there is not just one."""
+    """Return the path of the compute package next to join.py; exit unless there is exactly one."""
     found = sorted(SITE_FOLDER.glob("*.tgz"))
     if len(found) != 1:
         sys.exit(f"error: {SITE_FOLDER}: expected one package (.tgz) in it, found {len(found)}")

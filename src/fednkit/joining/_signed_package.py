@@ -1,7 +1,7 @@
-"""Which signed package may run at a site: one of the known key, and no older version.
+"""Accept a signed package only if the key is known and the version is not older than the last.
 
-The key and the version of the last package that ran are kept in a state file. It is not part of an
-invitation's folder, so that it outlasts the invitation.
+A state file holds the key and the version of the last package that ran. It lies outside the
+invitation's folder, so that it survives a new invitation.
 """
 
 import base64
@@ -23,14 +23,14 @@ def check_signature(
 ) -> dict[str, str]:
     """Return the key and the version of a package that may run here; {} if no key is known.
 
-    The first key with a good signature is the only one that is accepted from then on, and no
-    version may be older than the last one.
+    The first key with a valid signature is the only one accepted from then on, and no version may
+    be older than the last one.
 
     Args:
-        content: The content of the archive.
+        content: The archive's bytes.
         slug: The project that the package must belong to.
-        settings: What client.yaml says, with `signing_key` and `package_signature`.
-        state: The file of `write_state`.
+        settings: The content of client.yaml, with `signing_key` and `package_signature`.
+        state: The state file, see `write_state`.
 
     Raises:
         SignatureError: The package must not run here; the message says why.
@@ -43,12 +43,12 @@ def check_signature(
         raise SignatureError(
             "expected signing_key and package_signature in client.yaml, found one of them or none"
         )
-    # The text may be a whole key file; what is compared and kept is the key alone.
+    # The text may be a whole key file; compare and keep only the key.
     key = base64.b64encode(KEY_ALGORITHM + b"".join(public_key(key))).decode()
     if last.get("key", key) != key:
         raise SignatureError(
-            f"expected the key {last['key']}, which signed what ran here before, found {key}; if "
-            f"the initiator confirms the new key, not by the same way, remove {state}"
+            f"expected the key {last['key']}, which signed the last package here, found {key}; if "
+            f"the initiator confirms the new key over another channel, remove {state}"
         )
     comment = verify(content, signature, key)
     if comment.get("sha256") != hashlib.sha256(content).hexdigest():
@@ -74,10 +74,10 @@ def state_file(slug: str, settings: dict[str, Any]) -> Path:
 
 
 def read_state(state: Path) -> dict[str, str]:
-    """Return the key and the version of the last package that ran here; {} if none did.
+    """Return the key and the version of the last package that ran here; {} if there was none.
 
     Raises:
-        SignatureError: The file cannot be read, or holds something else.
+        SignatureError: The file is unreadable or malformed.
     """
     try:
         last = json.loads(state.read_text("utf-8"))
@@ -88,15 +88,15 @@ def read_state(state: Path) -> dict[str, str]:
     if not isinstance(last, dict) or not all(
         isinstance(last.get(name), str) for name in ("key", "version")
     ):
-        # Without the last version, an older package would be accepted.
+        # Without the last version, an older package would be accepted. So fail.
         raise SignatureError(f"expected the last version in {state}, found something else")
     return last
 
 
 def write_state(state: Path, package: dict[str, str]) -> None:
-    """Keep the key and the version of a package that runs here.
+    """Write the key and the version of a package that runs here.
 
-    If that fails, print a warning: an older package will not be rejected.
+    If that fails, print a warning, because an older package will not be rejected.
     """
     temporary = None
     try:
@@ -110,7 +110,7 @@ def write_state(state: Path, package: dict[str, str]) -> None:
             with suppress(OSError):
                 Path(temporary).unlink()
         print(
-            f"warning: {state}: {error.strerror}; an older package than this one will not be "
-            "refused",
+            f"warning: {state}: {error.strerror}; a package older than this one will not be "
+            "rejected",
             file=sys.stderr,
         )

@@ -1,3 +1,3 @@
-"""What the server tells those who watch it: figures for Prometheus, and a log of JSON lines."""
+"""Monitor the server: metrics for Prometheus, and a log of JSON lines."""
 
 __all__ = ["logs", "metrics"]

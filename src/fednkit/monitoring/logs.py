@@ -1,4 +1,4 @@
-"""The server's log as JSON, one object a line."""
+"""Write the server's log as JSON, one object per line."""
 
 import json
 import logging
@@ -8,10 +8,10 @@ __all__ = ["JsonFormatter", "use_json"]
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as `time` (ISO 8601, UTC), `level`, `logger`, `message`, and `exception`."""
+    """Formats a record as `time` (ISO 8601, UTC), `level`, `logger`, `message` and `exception`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Return the record as one line of JSON."""
         line = {
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(),
             "level": record.levelname,
@@ -24,7 +24,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def use_json(*names: str) -> None:
-    """Have these loggers, and all that have no handler of their own, write JSON."""
+    """Make these loggers, and all loggers without a handler, write JSON."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.getLogger().handlers = [handler]

@@ -1,4 +1,4 @@
-"""The figures of the server at /metrics, for Prometheus, on the loopback of this machine alone."""
+"""Serve the server's metrics to Prometheus at /metrics, on this machine's loopback only."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -6,26 +6,26 @@ from typing import Any
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-__all__ = ["Figures", "serve_metrics"]
+__all__ = ["MetricsCollector", "serve_metrics"]
 
 LOOPBACK = "127.0.0.1"
 ROUND_STATUSES = "Finished", "Failed", "Terminated"
 SESSION_STATUSES = "Started", "Finished", "Failed", "Terminated"
 
 
-class Figures:
-    """What is collected when Prometheus asks. Its method is prometheus_client's.
+class MetricsCollector:
+    """A collector of prometheus_client, which calls `collect` for each scrape.
 
     Args:
         state: FEDn's state store.
-        reports: Returns how often each site did what it may not, by its name.
+        reports: Returns the number of reports by site name, see `Sites.report_counts`.
     """
 
     def __init__(self, state: Any, reports: Callable[[], Mapping[str, int]]) -> None:
         self._state, self._reports = state, reports
 
     def collect(self) -> Iterator[Metric]:
-        """Yield each figure."""
+        """Yield each metric."""
         state = self._state
         online = state.client_store.count(status="online")
         yield GaugeMetricFamily("fednkit_sites_online", "Sites that are connected.", online)
@@ -41,7 +41,7 @@ class Figures:
         yield from self._last_round()
         reports = CounterMetricFamily(
             "fednkit_reports",
-            "What sites sent that was refused or dropped, since the server's start.",
+            "Messages of sites that were rejected or dropped, since the server started.",
             labels=["site"],
         )
         for name, count in self._reports().items():
@@ -49,7 +49,7 @@ class Figures:
         yield reports
 
     def _last_round(self) -> Iterator[Metric]:
-        """Yield the figures of the newest round that made a model, if there is one."""
+        """Yield the metrics of the newest finished round, if there is one."""
         newest = self._state.round_store.list(1, 0, "committed_at", status="Finished")
         combined = newest[0].to_dict().get("combiners") if newest else None
         if not combined:
@@ -61,15 +61,15 @@ class Figures:
         )
         yield GaugeMetricFamily(
             "fednkit_last_round_seconds",
-            "From asking the sites for updates to the model of the newest round.",
+            "Seconds from requesting updates to the model of the newest round.",
             combined[0]["time_exec_training"],
         )
 
 
-def serve_metrics(port: int, figures: Figures) -> int:
-    """Serve the figures, and those of the process; return the port, a free one for 0."""
+def serve_metrics(port: int, collector: MetricsCollector) -> int:
+    """Serve the metrics and those of the process; return the port, a free one for 0."""
     registry = CollectorRegistry()
-    registry.register(figures)
+    registry.register(collector)
     ProcessCollector(registry=registry)
     server, _ = start_http_server(port, LOOPBACK, registry)
     return int(server.server_port)

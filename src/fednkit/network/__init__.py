@@ -1,3 +1,3 @@
-"""A real FEDn network on this machine: FEDn's controller and combiner with embedded storage."""
+"""A FEDn network on this machine: FEDn's controller and combiner with embedded storage."""
 
 __all__ = ["local", "serve", "server"]

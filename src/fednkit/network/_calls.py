@@ -1,8 +1,8 @@
-"""Who may call what on the combiner, and with which content: what has no row here is closed.
+"""Restrict who may call which method of the combiner, with which messages.
 
-FEDn lets everybody who reaches the combiner start rounds, choose aggregators and list the clients'
-ids, with tokens too everybody who calls himself `grpc_health_probe`. It believes the sender that a
-message names.
+FEDn lets anyone who reaches the combiner start rounds, choose aggregators and list client ids; with
+tokens, anyone whose user agent is `grpc_health_probe`. It also trusts the sender that a message
+names. Methods that are not listed here are closed.
 """
 
 import secrets
@@ -16,10 +16,10 @@ from fedn.network.combiner import interfaces
 from ._site import PREDICTION, VALIDATION, Site
 from ._sites import RefusedCall, Sites, UnknownCaller
 
-__all__ = ["FOR_CONTROLLER", "FOR_SITES", "CallGuard", "let_controller_call"]
+__all__ = ["FOR_CONTROLLER", "FOR_SITES", "CallGuard", "authenticate_controller"]
 
 MAX_MESSAGE_BYTES = 1 << 20
-# A status quotes the update that it is about.
+# A status message quotes the update that it reports.
 MAX_STATUS_BYTES = 1 << 22
 MAX_SMALL_BYTES = 1 << 16
 
@@ -33,16 +33,17 @@ FOR_CONTROLLER = {
     "/fedn.Control/Stop",
 }
 HEALTH = {"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"}
-# What the controller proves itself by; both are in one process, so nobody else ever has it.
+# Carries the controller's secret, which only this process knows: the combiner runs in it too.
 HEADER = "fednkit-controller"
 
 
 class Rule(NamedTuple):
-    """What holds for a message of a site.
+    """Limits for one kind of message from a site.
 
-    max_bytes: of the whole message.
-    task: the kind of task that it answers; it is taken once for each.
-    stored: whether FEDn stores it, so that there may be only so many.
+    Attributes:
+        max_bytes: Maximum size of the whole message.
+        task: The kind of task that it answers; one answer is accepted per task.
+        stored: Whether FEDn stores it, so that its rate must be limited.
     """
 
     max_bytes: int = MAX_MESSAGE_BYTES
@@ -50,8 +51,7 @@ class Rule(NamedTuple):
     stored: bool = False
 
 
-# The models' own service checks what it is sent, see _models.py; an update is matched with its task
-# when it counts, see _updates.py.
+# _models.py checks uploads and downloads; _updates.py matches an update with its task.
 FOR_SITES = {
     "/fedn.Combiner/SendAttributeMessage": Rule(MAX_SMALL_BYTES, stored=True),
     "/fedn.Combiner/SendModelMetric": Rule(MAX_SMALL_BYTES, stored=True),
@@ -70,7 +70,7 @@ TASK_STREAM, DOWNLOAD, UPLOAD = (
     "/fedn.ModelService/Download",
     "/fedn.ModelService/Upload",
 )
-# A client that is doubled keeps sending these; an error would make it connect again and again.
+# A duplicate client keeps sending these; an error would make it reconnect in a loop.
 IGNORED_FROM_OTHERS = {
     "/fedn.Connector/SendHeartbeat",
     "/fedn.Connector/SendStatus",
@@ -79,20 +79,20 @@ IGNORED_FROM_OTHERS = {
 
 
 class CallGuard(grpc.ServerInterceptor):
-    """Closes the combiner to calls that the caller has no business with.
+    """Rejects calls to the combiner that the caller may not make.
 
-    FEDn calls its own methods too, so what depends on the caller is checked here, before them.
+    FEDn calls its own methods internally too, so the caller is checked here, before them.
 
     Args:
-        secret: What the controller's calls carry in their metadata.
-        sites: Who the callers are.
+        secret: The secret in the metadata of the controller's calls.
+        sites: Identifies the callers.
     """
 
     def __init__(self, secret: str, sites: Sites) -> None:
         self._secret, self._sites = secret, sites
 
     def intercept_service(self, continuation: Callable[[Any], Any], call: Any) -> Any:
-        """Return what handles the call, or what refuses it."""
+        """Return the handler of the call, or one that rejects it."""
         metadata = dict(call.invocation_metadata)
         if call.method in FOR_CONTROLLER:
             shown = str(metadata.get(HEADER, "")).encode()
@@ -107,7 +107,7 @@ class CallGuard(grpc.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(_refuse)
 
     def _guarded(self, method: str, handler: Any) -> Any:
-        """Return the handler of a site's call behind the checks of that call."""
+        """Return the handler of a site's call, wrapped in the checks for its method."""
         if handler.unary_stream and method == TASK_STREAM:
             return grpc.unary_stream_rpc_method_handler(
                 lambda request, context: self._task_stream(handler, request, context),
@@ -120,16 +120,16 @@ class CallGuard(grpc.ServerInterceptor):
                 handler.request_deserializer,
                 handler.response_serializer,
             )
-        # Of the models' own service; or FEDn's refusal of a token, whatever the call.
+        # The model service checks its own calls. For a bad token, this is FEDn's rejection.
         return handler
 
     def _task_stream(self, handler: Any, request: Any, context: Any) -> Iterator[Any]:
-        """Hand a site its tasks, in one stream for each site."""
+        """Yield the site's tasks; each site has one stream."""
         try:
             metadata = dict(context.invocation_metadata())
             sender = request.sender
             if "client" in metadata and not self._sites.knows(metadata):
-                # FEDn's client may be told the combiner's address, and then registers nowhere.
+                # A FEDn client that was given the combiner's address does not register first.
                 self._sites.register(sender.client_id, sender.name, metadata)
             site, connection = self._sites.caller(metadata, context.peer())
             self._sites.connect(site, connection, context)
@@ -142,7 +142,7 @@ class CallGuard(grpc.ServerInterceptor):
             self._sites.disconnect(site, context)
 
     def _message(self, method: str, handler: Any, request: Any, context: Any) -> Any:
-        """Hand FEDn a site's message under its true sender; drop one that is out of place."""
+        """Pass a site's message to FEDn under its verified sender; drop it if it is not allowed."""
         try:
             site, _ = self._sites.caller(dict(context.invocation_metadata()), context.peer())
         except UnknownCaller:
@@ -161,12 +161,12 @@ class CallGuard(grpc.ServerInterceptor):
         else:
             _sign(request, site)
             return handler.unary_unary(request, context)
-        # An error would end FEDn's client: it repeats calls only where the server is unavailable.
+        # An error would end FEDn's client, which retries only if the server is unavailable.
         return fedn.Response()
 
 
 def _sign(request: Any, site: Site) -> None:
-    """Write the true sender into a message."""
+    """Write the verified sender into a message."""
     request.sender.name, request.sender.client_id = site.name, site.client_id
     request.sender.role = fedn.CLIENT
 
@@ -176,7 +176,7 @@ def _refuse(_: Any, context: Any) -> None:
 
 
 class _Details(NamedTuple):
-    """The details of a call, as grpc's interceptors hand them on."""
+    """The details of a call that a gRPC client interceptor passes on."""
 
     method: str
     timeout: float | None
@@ -186,7 +186,7 @@ class _Details(NamedTuple):
     compression: Any
 
 
-class _Prove(grpc.UnaryUnaryClientInterceptor):
+class _AddSecret(grpc.UnaryUnaryClientInterceptor):
     """Adds the secret to the controller's calls."""
 
     def __init__(self, secret: str) -> None:
@@ -195,8 +195,8 @@ class _Prove(grpc.UnaryUnaryClientInterceptor):
     def intercept_unary_unary(
         self, continuation: Callable[[Any, Any], Any], details: Any, request: Any
     ) -> Any:
-        """Call with the secret in the metadata."""
-        proven = _Details(
+        """Continue the call with the secret in its metadata."""
+        with_secret = _Details(
             details.method,
             details.timeout,
             [*(details.metadata or ()), (HEADER, self._secret)],
@@ -204,17 +204,17 @@ class _Prove(grpc.UnaryUnaryClientInterceptor):
             details.wait_for_ready,
             details.compression,
         )
-        return continuation(proven, request)
+        return continuation(with_secret, request)
 
 
-def let_controller_call(secret: str) -> None:
-    """Have the controller of this process prove itself in each call to the combiner."""
+def authenticate_controller(secret: str) -> None:
+    """Make the controller in this process send the secret with each call to the combiner."""
 
-    class ProvenChannel(interfaces.Channel):
+    class AuthenticatedChannel(interfaces.Channel):
         """FEDn's channel from the controller to the combiner."""
 
         def get_channel(self) -> Any:
-            """Return the channel, whose calls carry the secret."""
-            return grpc.intercept_channel(super().get_channel(), _Prove(secret))
+            """Return a channel whose calls carry the secret."""
+            return grpc.intercept_channel(super().get_channel(), _AddSecret(secret))
 
-    interfaces.Channel = ProvenChannel
+    interfaces.Channel = AuthenticatedChannel

@@ -1,8 +1,8 @@
-"""The combiner's model files: private, under UUIDs alone, and bounded in size.
+"""The combiner's model files: private, named by UUIDs, and limited in size.
 
-FEDn's own storage joins any id that a site sends to its folder, so that `../x` or an absolute path
-reads and writes the server's files, hands every site's update to every other site, and takes an
-upload of any size.
+FEDn's storage appends any id that a site sends to its folder, so `../x` or an absolute path reads
+and writes the server's files. It also lets every site download every other site's update, and
+accepts uploads of any size.
 """
 
 import io
@@ -23,11 +23,11 @@ from ._sites import RefusedCall, Sites, UnknownCaller
 
 __all__ = ["ModelFiles", "SiteModels"]
 
-# An update has the arrays of the global model, in float64 at the most, each with a header.
+# Per array of an update. An update has the global model's arrays, at most in float64.
 MAX_HEADER_BYTES = 4096
-# Ids under which a site may begin an upload in a round: its client's second try keeps the first's.
-MAX_IDS = 16
-# Of one site at once: the second when the line of the first was cut.
+# Ids per site and round for uploads; a client's retry reuses the id.
+MAX_UPLOAD_IDS = 16
+# Concurrent uploads per site: a client whose connection broke may retry before the first has ended.
 MAX_UPLOADS = 2
 
 
@@ -35,8 +35,8 @@ class ModelFiles(TempModelStorage):
     """FEDn's storage of model files, in a private folder.
 
     Attributes:
-        published: The ids of the models that the combiner itself has put there: what sites may
-            download, and may not upload to.
+        published: The ids of the combiner's own models. Sites may download them, but may not
+            upload under their ids.
     """
 
     def __init__(self) -> None:
@@ -45,20 +45,20 @@ class ModelFiles(TempModelStorage):
         self.published: set[str] = set()
 
     def exist(self, model_id: str) -> bool:
-        """Tell whether the combiner has put a model there; FEDn does not fetch it again then."""
+        """Return whether the combiner stored the model; if so, FEDn does not fetch it again."""
         return model_id in self.published and super().exist(model_id)
 
     def get(self, model_id: str) -> IO[bytes] | None:
-        """Return an open file, None if there is no whole one.
+        """Return an open file; None if there is no complete one.
 
-        FEDn returns a copy of the file in memory, one for every site that downloads.
+        FEDn's method would return a copy in memory for every site that downloads.
         """
         if self.models_metadata.get(model_id) != fedn.ModelStatus.OK:
             return None
         return Path(self.default_dir, model_id).open("rb")
 
     def add(self, model_id: str, file: Path) -> None:
-        """Take a whole file into the folder, under an id that is not there yet."""
+        """Move a complete file into the folder under a new id."""
         path = Path(self.default_dir, model_id)
         file.replace(path)
         with path.open("rb") as content:
@@ -66,7 +66,7 @@ class ModelFiles(TempModelStorage):
         self.models_metadata[model_id] = fedn.ModelStatus.OK
 
     def discard(self, model_id: str) -> None:
-        """Remove a model and everything that is known of it, complete or not."""
+        """Remove a model and its records, complete or not."""
         self.models_metadata.pop(model_id, None)
         known = self.models.pop(model_id, None)
         if known:
@@ -75,10 +75,10 @@ class ModelFiles(TempModelStorage):
 
 
 class SiteModels(ModelService):
-    """FEDn's service for uploads and downloads, which sites call; so does FEDn, with `self`.
+    """FEDn's service for uploads and downloads; FEDn calls it internally with `self` as context.
 
     Args:
-        sites: Who the callers are, and what each was asked for.
+        sites: Identifies the callers and knows their tasks.
     """
 
     def __init__(self, sites: Sites) -> None:
@@ -87,7 +87,7 @@ class SiteModels(ModelService):
         self._sites = sites
         self._max_bytes = 0
         self._lock = threading.Lock()
-        # Whose a model is, and which one a site has sent for a task.
+        # The client id by model id, now and in the previous round; the model id by client id.
         self._owners: dict[str, str] = {}
         self._old_owners: dict[str, str] = {}
         self._sent: dict[str, str] = {}
@@ -96,31 +96,31 @@ class SiteModels(ModelService):
         self._round = ""
 
     def set_model(self, model: Any, id: str) -> None:
-        """Put a global model there, for sites to download; its arrays bound their updates."""
+        """Publish a global model for download; its arrays limit the size of updates."""
         content = model_as_bytesIO(model)
         bound = _max_update_bytes(content.getvalue())
         with self._lock:
-            # A site may have guessed the id and been there first.
+            # A site may have guessed the id and uploaded first.
             self.temp_model_storage.discard(id)
             self.temp_model_storage.published.add(id)
             self._max_bytes = max(self._max_bytes, bound)
         super().set_model(content, id)
 
     def owner(self, model_id: str) -> str | None:
-        """Return the client id of the site that uploaded a model in this round, if one did."""
+        """Return the client id of the site that uploaded a model in this round; None if unknown."""
         return self._owners.get(model_id)
 
     def begin_round(self, model_id: str) -> None:
-        """Take updates of a global model from now on, from the sites that are asked for one."""
+        """Accept updates of a global model from now on, from the sites asked to train it."""
         with self._lock:
             for unused in self._sent.values():
                 self.temp_model_storage.discard(unused)
             self._round, self._sent, self._begun = model_id, {}, {}
-            # A site whose line was cut may repeat an upload of the round before.
+            # A site that lost its connection may retry an upload of the previous round.
             self._old_owners, self._owners = self._owners, {}
 
     def end_round(self) -> None:
-        """Take no more updates, and end the uploads that still run."""
+        """Stop accepting updates and cancel running uploads."""
         with self._lock:
             self._round = ""
             running = [context for contexts in self._open.values() for context in contexts]
@@ -128,10 +128,11 @@ class SiteModels(ModelService):
             context.cancel()
 
     def Upload(self, request_iterator: Iterator[Any], context: Any) -> Any:  # noqa: N802
-        """Take an update; a refusal is an answer, FAILED, because an error would end the client.
+        """Receive an update, completely or not at all.
 
-        An update is there as a whole or not at all. A site whose line was cut sends it once more
-        under the same id, while the first attempt may still be open here.
+        A rejection is a response with the status FAILED, because an error would end the client. A
+        site that lost its connection retries under the same id, perhaps before the first attempt
+        has ended here.
         """
         if context is self:
             return super().Upload(request_iterator, context)
@@ -156,7 +157,7 @@ class SiteModels(ModelService):
         return fedn.ModelResponse(id=model_id, status=fedn.ModelStatus.OK)
 
     def Download(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
-        """Hand out a global model that the site was asked to work on, and nothing else."""
+        """Send a global model that the site has a task for; reject every other id."""
         if context is not self and not self._may_have(self._caller(context), request.id):
             yield fedn.ModelResponse(id=request.id, status=fedn.ModelStatus.FAILED)
             return
@@ -172,7 +173,7 @@ class SiteModels(ModelService):
         return given
 
     def _caller(self, context: Any) -> Site | None:
-        """Return the site that calls, None if it is not known yet; end the call of anybody else."""
+        """Return the calling site; None if it is not known yet. Abort other callers' calls."""
         try:
             return self._sites.caller(dict(context.invocation_metadata()), context.peer())[0]
         except UnknownCaller:
@@ -182,7 +183,7 @@ class SiteModels(ModelService):
             raise
 
     def _receive(self, requests: Iterator[Any], file: Path, site: Site) -> str:
-        """Write an upload to a file; return its id, or raise `ValueError` if it is no update's."""
+        """Write an upload to a file and return its id. Raises `ValueError` if it is rejected."""
         model_id, size = None, 0
         with file.open("wb") as content:
             for request in requests:
@@ -204,20 +205,20 @@ class SiteModels(ModelService):
         if not site.is_asked(TRAINING, self._round):
             raise ValueError("no update is asked for")
         begun = self._begun.setdefault(site.client_id, set())
-        if len(begun | {model_id}) > MAX_IDS:
-            raise ValueError(f"expected at most {MAX_IDS} ids in a round, found more")
+        if len(begun | {model_id}) > MAX_UPLOAD_IDS:
+            raise ValueError(f"expected at most {MAX_UPLOAD_IDS} ids in a round, found more")
         begun.add(model_id)
-        # From its first chunk on it is this site's, and stays so when it is sent once more.
+        # The id belongs to this site from the first chunk on, also for a retry.
         owner = self._owners.setdefault(model_id, site.client_id)
         taken = model_id in self.temp_model_storage.published or model_id in self._old_owners
         if owner != site.client_id or taken or self._sent.get(site.client_id) == model_id:
             raise ValueError("expected a new id, found one that is taken")
 
     def _keep(self, model_id: str, file: Path, site: Site) -> None:
-        """Put a whole upload under its id; of two under one id, the first stays.
+        """Store a complete upload; of two with the same id, keep the first.
 
-        It takes the place of what the site uploaded before its update counted: a client that was
-        late with the round before uploads that model first.
+        It replaces an earlier upload of the site in this round: a client that was late in the
+        previous round uploads that model first.
         """
         with self._lock:
             self._check_new(model_id, site)
@@ -228,7 +229,7 @@ class SiteModels(ModelService):
 
 
 def _is_uuid(text: str) -> bool:
-    """Tell whether a text is a UUID in the one spelling that names a file of its own."""
+    """Return whether a text is a UUID in canonical spelling, so that no two ids name one file."""
     try:
         return str(uuid.UUID(text)) == text
     except ValueError:
@@ -236,6 +237,6 @@ def _is_uuid(text: str) -> bool:
 
 
 def _max_update_bytes(model: bytes) -> int:
-    """Return how large an update to a model may be, by the arrays and not by the packed file."""
+    """Return the maximum size of an update, from the model's uncompressed arrays."""
     with zipfile.ZipFile(io.BytesIO(model)) as archive:
         return sum(2 * member.file_size + MAX_HEADER_BYTES for member in archive.infolist())

@@ -1,6 +1,6 @@
-"""Who may call which route of FEDn's REST API: what has no row here is closed.
+"""Restrict who may call which route of FEDn's REST API. Routes that are not listed are closed.
 
-FEDn answers GraphQL and the list of metrics to everybody, also where it asks for tokens elsewhere.
+FEDn serves GraphQL and the list of metrics to anyone, even when other routes need a token.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,10 +21,11 @@ MAX_SETTINGS_BYTES = 1 << 22
 
 
 class Route(NamedTuple):
-    """What holds for a route.
+    """Limits for one route.
 
-    role: of FEDn's tokens, whose bearer may call it.
-    max_bytes: of the request's body; None for a package or a model.
+    Attributes:
+        role: The role in FEDn's tokens whose bearer may call it.
+        max_bytes: Maximum size of the request's body; None for a package or a model.
     """
 
     role: str
@@ -63,7 +64,7 @@ def _rows() -> dict[tuple[str, str], Route]:
     for what in ("models", "sessions"):
         for method in ("PATCH", "PUT"):
             rows[method, f"/api/v1/{what}/<string:id>"] = Route(INITIATOR)
-    for what in READ:
+    for what in READ_COLLECTIONS:
         rows["GET", f"/api/v1/{what}/"] = Route(INITIATOR)
         rows["GET", f"/api/v1/{what}/<string:id>"] = Route(INITIATOR)
         rows["GET", f"/api/v1/{what}/count"] = Route(INITIATOR)
@@ -72,8 +73,8 @@ def _rows() -> dict[tuple[str, str], Route]:
     return rows
 
 
-# What initiators read, each in the same five ways.
-READ = (
+# Initiators read each of these through the same five routes.
+READ_COLLECTIONS = (
     "attributes",
     "clients",
     "combiners",
@@ -88,17 +89,17 @@ READ = (
     "telemetry",
     "validations",
 )
-# By method and by rule of FEDn's `app.url_map`.
+# Keys: the method, and the rule in FEDn's `app.url_map`.
 ROUTES = _rows()
 
 
 class RouteGuard:
-    """Puts the table before FEDn's routes.
+    """Checks each request against `ROUTES` before FEDn handles it.
 
     Args:
         app: FEDn's Flask application.
-        sites: Where a site registers before FEDn takes it in.
-        claims: As of `Sites`; None where the network has no tokens.
+        sites: Where a site registers before FEDn registers it.
+        claims: See `Sites`; None if the network has no tokens.
     """
 
     def __init__(
@@ -112,14 +113,14 @@ class RouteGuard:
         app.after_request(self.keep_online)
 
     def check(self) -> Any:
-        """Return a refusal of the request, or None to let it through."""
+        """Return a response that rejects the request; None to let it through."""
         request = flask.request
         if request.url_rule is None:
-            # No route at all, or one that is spelled otherwise: Flask says so.
+            # The route does not exist; Flask reports that.
             return None
         route = ROUTES.get((request.method, str(request.url_rule)))
         try:
-            # FEDn's clients and ours are no browsers; a page on the web must not reach loopback.
+            # Browsers send Origin, clients do not. A web page must not reach loopback.
             if route is None or "Origin" in request.headers:
                 raise RefusedCall("this route is closed")
             _bound(request, route)
@@ -129,17 +130,16 @@ class RouteGuard:
             if request.url_rule.endpoint == "client.add_client":
                 flask.g.site = self._register(request.get_json(silent=True), headers)
         except RefusedCall as refused:
-            # FEDn's client unpacks 400 and a message, and nothing else.
+            # FEDn's client can read only a 400 response with a message.
             code = 400 if route and route.role == SITE else 403
             code = 401 if refused.code is grpc.StatusCode.UNAUTHENTICATED else code
             return flask.jsonify({"message": str(refused), "success": False}), code
         return None
 
     def keep_online(self, response: Any) -> Any:
-        """Return the response; a site that registered may be online already.
+        """Return the response; restore the status of a registered site that is already online.
 
-        FEDn notes of every client that registers that it is not; also where another one with its id
-        is.
+        FEDn marks every client that registers as offline, even if one with its id is online.
         """
         site = flask.g.get("site")
         if site and self._sites.is_alive(site):
@@ -156,10 +156,10 @@ class RouteGuard:
 
 
 def _bound(request: Any, route: Route) -> None:
-    """Keep a request within its route's size. Raises `RefusedCall`."""
+    """Enforce the route's size limit. Raises `RefusedCall`."""
     if route.max_bytes is None:
         return
     if (request.content_length or 0) > route.max_bytes:
         raise RefusedCall(f"expected up to {route.max_bytes} bytes, found more")
-    # A body in chunks says no length.
+    # A chunked body has no Content-Length.
     request.max_content_length = route.max_bytes

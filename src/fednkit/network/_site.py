@@ -1,4 +1,4 @@
-"""One site: what it was asked for, and what it may still send."""
+"""The server's record of one site: its tasks, and how much it may still send."""
 
 import logging
 import threading
@@ -17,27 +17,26 @@ log = logging.getLogger("fedn")
 TRAINING = int(fedn.StatusType.MODEL_UPDATE)
 VALIDATION = int(fedn.StatusType.MODEL_VALIDATION)
 PREDICTION = int(fedn.StatusType.MODEL_PREDICTION)
-# Of a site's statuses, metrics, attributes and telemetry, which FEDn stores: at once, and a second.
+# Limits on a site's statuses, metrics, attributes and telemetry, which FEDn stores: burst and rate.
 MAX_STORED_BYTES = 1 << 24
 STORED_BYTES_PER_SECOND = 1 << 16
-# What storing a message costs besides its content.
-MESSAGE_BYTES = 1 << 10
-# Models that a site was asked to work on, and may still download or report on.
+# Counted per stored message, on top of its content.
+MESSAGE_OVERHEAD_BYTES = 1 << 10
+# Per kind of task: the newest models that a site may download or report on.
 MAX_OPEN_TASKS = 8
-# Different reports on one site in a round.
+# Distinct reports about one site in a round.
 MAX_REPORTS = 5
 
 
 @dataclass
 class Site:
-    """What the server knows of one site.
+    """The server's record of one site.
 
     Attributes:
-        client_id: FEDn's id of it, which the initiator, its token or its registration gave it.
-        name: What it is called in the federation; the server never takes it from a message.
-        connection: The connection of its task stream; empty when it has none.
-        tasks: By kind of task: the models it was asked to work on, and whether it has yet to
-            answer. The oldest are forgotten.
+        client_id: FEDn's id of the site, from the initiator, its token or its registration.
+        name: The site's name in the federation; never taken from a message.
+        connection: The connection of its task stream; "" if there is none.
+        tasks: By kind of task: the models of its newest tasks, and whether an answer is due.
     """
 
     client_id: str
@@ -56,7 +55,7 @@ class Site:
         self._lock = threading.Lock()
 
     def ask(self, kind: int, model_id: str) -> None:
-        """Note that the combiner asks for a kind of work on a model."""
+        """Record a task that the combiner gives to the site."""
         with self._lock:
             models = self.tasks.setdefault(kind, {})
             models[model_id] = True
@@ -64,12 +63,12 @@ class Site:
                 del models[next(iter(models))]
 
     def is_asked(self, kind: int, model_id: str) -> bool:
-        """Tell whether it has yet to answer such a task."""
+        """Return whether an answer to this task is due."""
         with self._lock:
             return self.tasks.get(kind, {}).get(model_id, False)
 
     def answer(self, kind: int, model_id: str) -> bool:
-        """Tell whether it may answer such a task; it may once."""
+        """Return whether the site may answer this task, and close the task."""
         with self._lock:
             models = self.tasks.get(kind, {})
             if is_open := models.get(model_id, False):
@@ -77,24 +76,24 @@ class Site:
             return is_open
 
     def was_given(self, model_id: str) -> bool:
-        """Tell whether it was asked to work on a model."""
+        """Return whether the site has or had a task on this model."""
         with self._lock:
             return any(model_id in models for models in self.tasks.values())
 
     def may_store(self, size: int) -> bool:
-        """Tell whether a message of so many bytes may be stored for it, and count it."""
+        """Return whether a message of `size` bytes may be stored; if so, count it."""
         with self._lock:
             now = self.clock()
             earned = (now - self.counted_at) * STORED_BYTES_PER_SECOND
             self.allowance = min(self.allowance + earned, MAX_STORED_BYTES)
             self.counted_at = now
-            if self.allowance < size + MESSAGE_BYTES:
+            if self.allowance < size + MESSAGE_OVERHEAD_BYTES:
                 return False
-            self.allowance -= size + MESSAGE_BYTES
+            self.allowance -= size + MESSAGE_OVERHEAD_BYTES
             return True
 
     def report(self, what: str) -> None:
-        """Note what it did that it may not, for the log and for the round's record."""
+        """Record a violation, for the log and for the round's record."""
         with self._lock:
             self.report_count += 1
             if what in self.reports or len(self.reports) >= MAX_REPORTS:
@@ -103,7 +102,7 @@ class Site:
         log.warning(f"{self.name}: {what}")
 
     def take_reports(self) -> list[str]:
-        """Return what was reported since the last time."""
+        """Return the reports since the last call."""
         with self._lock:
             found, self.reports = [*self.reports], {}
             return found

@@ -1,7 +1,7 @@
-"""The sites of the network: who each caller is, what it was asked for, and what it may still send.
+"""The sites of the network, and which of them a caller is.
 
-FEDn believes the client id and the name in every message. Here a caller is a site only by its token
-or, without tokens, by the connection that opened its task stream.
+FEDn trusts the client id and the name in every message. Here, a caller is identified only by its
+token or, without tokens, by the connection that opened its task stream.
 """
 
 import re
@@ -25,17 +25,17 @@ __all__ = [
     "token_claims",
 ]
 
-# A site that sent nothing for so long may be replaced by another connection with its id. FEDn's
-# client sends a heartbeat every 2 s.
+# After this silence, another connection may take over a site's id. FEDn's client sends a heartbeat
+# every 2 s.
 SILENT_SECONDS = 10
 MAX_SITES = 1000
-# FEDn's combiner answers with 350 threads, and a task stream keeps one of them.
+# FEDn's combiner has 350 threads, and each task stream occupies one.
 MAX_STREAMS = 300
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class RefusedCall(Exception):  # noqa: N818, an answer and no defect
-    """A call that is not answered; the code is what FEDn's client reads of it."""
+class RefusedCall(Exception):  # noqa: N818, a response and not a defect
+    """A call was rejected; FEDn's client acts on the code."""
 
     def __init__(
         self, message: str, code: grpc.StatusCode = grpc.StatusCode.PERMISSION_DENIED
@@ -45,18 +45,18 @@ class RefusedCall(Exception):  # noqa: N818, an answer and no defect
 
 
 class UnknownCaller(RefusedCall):
-    """A client that this server does not know, as after a restart of the server.
+    """The server does not know the client, for example after a restart of the server.
 
-    FEDn's client opens a new task stream, by which it becomes known, once the step that it is in
-    has ended; an error would repeat that step's calls for ever. So its calls are answered, and what
-    they bring is dropped.
+    FEDn's client registers with a new task stream once its current step has ended. An error would
+    make it retry that step's calls forever, so answer its calls and drop their content.
     """
 
 
 def token_claims(secret: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
-    """Return what reads the claims of the token in a call's metadata, or in lower-case headers.
+    """Return a function that returns the claims of the token in metadata or lower-case headers.
 
-    It raises `RefusedCall` for a token that is missing, expired, or signed with another secret.
+    The function raises `RefusedCall` if the token is missing, expired, or signed with another
+    secret.
     """
 
     def claims(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -69,13 +69,13 @@ def token_claims(secret: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]
 
 
 class Sites:
-    """All sites. Safe to use from several threads.
+    """All sites. Thread-safe.
 
     Args:
-        admitted: Names by client id, when no other site may join.
-        claims: Returns the claims of the token in a call's metadata, and raises `RefusedCall` if
-            there is no good one; None where the network has no tokens.
-        clock: Seconds that only grow.
+        admitted: Names by client id of the only sites that may join; None for any site.
+        claims: Returns the claims of the token in a call's metadata and raises `RefusedCall` if
+            there is no valid one, see `token_claims`; None if the network has no tokens.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(
@@ -89,10 +89,15 @@ class Sites:
         self._lock = threading.RLock()
 
     def register(self, client_id: object, name: object, token: Mapping[str, Any]) -> Site:
-        """Take in a site, or find it again. token: metadata or headers with its token.
+        """Register a site, or return the existing one.
+
+        Args:
+            client_id: FEDn's id of the site, untrusted.
+            name: The site's name, untrusted.
+            token: Metadata or headers with the site's token.
 
         Raises:
-            RefusedCall: With what is wrong, for the site's log.
+            RefusedCall: The site may not join; the message is for its log.
         """
         for what, text in (("client_id", client_id), ("name", name)):
             if not isinstance(text, str) or not NAME.fullmatch(text):
@@ -119,24 +124,25 @@ class Sites:
             return site
 
     def knows(self, metadata: Mapping[str, Any]) -> bool:
-        """Tell whether a call's metadata name a site, by its token or by its id."""
+        """Return whether a call's metadata identify a site, by its token or by its id."""
         with self._lock:
             return bool(self._claims) or str(metadata.get("client", "")) in self._sites
 
     def caller(self, metadata: Mapping[str, Any], peer: str) -> tuple[Site, str]:
-        """Return the site that calls, and the connection it calls on.
+        """Return the calling site and its connection.
 
         Args:
-            metadata: Of the call.
-            peer: The other end of the connection, as gRPC names it.
+            metadata: The call's metadata.
+            peer: The remote end of the connection, as gRPC names it.
 
         Raises:
-            RefusedCall: It is no site of this network, or another connection has its id.
-            UnknownCaller: It may be one, and has not registered.
+            RefusedCall: The caller is not a site of this network, or another connection uses its
+                id.
+            UnknownCaller: The caller has not registered.
         """
         if self._claims:
             site = self._by_claims(metadata)
-            # Of the TLS proxy, which numbers its own connections; see nginx.conf.
+            # The TLS proxy numbers its connections, see nginx.conf.
             connection = str(metadata.get("fednkit-connection", ""))
         else:
             with self._lock:
@@ -154,47 +160,47 @@ class Sites:
                 )
             site.last_seen = self._clock()
             if site.connection and connection:
-                # A client whose line was cut goes on with its step on a new connection.
+                # A client that lost its connection continues its step on a new one.
                 site.connection = connection
         return site, connection
 
     def is_alive(self, site: Site) -> bool:
-        """Tell whether a site has a task stream, and has lately sent something."""
+        """Return whether a site has a task stream and has sent something recently."""
         return site.stream is not None and self._clock() - site.last_seen < SILENT_SECONDS
 
     def connect(self, site: Site, connection: str, stream: Any) -> None:
-        """Begin a site's task stream, in the place of one that is over. Raises `RefusedCall`."""
+        """Set a site's task stream and cancel the previous one. Raises `RefusedCall`."""
         with self._lock:
             others = [s for s in self._sites.values() if s.stream and s is not site]
             if len(others) >= MAX_STREAMS:
                 raise RefusedCall("too many sites are connected", grpc.StatusCode.UNAVAILABLE)
             before = site.stream
             if before and not connection and before.is_active():
-                # Whose heartbeats these are, nobody can tell without the proxy's number.
+                # Without the proxy's number, heartbeats cannot be attributed to a connection.
                 raise RefusedCall(f"{site.name} is connected", grpc.StatusCode.UNAVAILABLE)
             site.stream, site.connection = stream, connection
         if before:
-            # It would take tasks out of the site's queue, for nobody.
+            # The old stream would consume tasks from the site's queue.
             before.cancel()
 
     def disconnect(self, site: Site, stream: Any) -> None:
-        """End a site's task stream, unless another one has taken its place."""
+        """Clear a site's task stream, unless another one has replaced it."""
         with self._lock:
             if site.stream is stream:
                 site.stream, site.connection = None, ""
 
     def ask(self, client_id: str, kind: int, model_id: str) -> None:
-        """Note that the combiner asks a site for a kind of work on a model."""
+        """Record a task that the combiner gives to a site."""
         if site := self.by_id(client_id):
             site.ask(kind, model_id)
 
     def by_id(self, client_id: str) -> Site | None:
-        """Return the site with a client id; None if there is none."""
+        """Return the site with a client id; None if it is unknown."""
         with self._lock:
             return self._sites.get(client_id)
 
     def take_reports(self) -> dict[str, list[str]]:
-        """Return what was reported since the last time, by the sites' names."""
+        """Return the reports since the last call, by site name."""
         with self._lock:
             sites = [*self._sites.values()]
         found: dict[str, list[str]] = {}
@@ -204,7 +210,7 @@ class Sites:
         return found
 
     def report_counts(self) -> dict[str, int]:
-        """Return how often each site was reported since the server's start, by its name."""
+        """Return the number of reports since the server started, by site name."""
         counts: Counter[str] = Counter()
         with self._lock:
             for site in self._sites.values():
@@ -212,13 +218,13 @@ class Sites:
         return dict(counts)
 
     def _by_claims(self, metadata: Mapping[str, Any]) -> Site:
-        """Return the site that a token was made for."""
+        """Return the site named in a token."""
         claims = self._claims(metadata) if self._claims else {}
         if claims.get("role") != "client":
             raise RefusedCall("expected a token of the role client")
         client_id, name = (claims.get(claim) for claim in ("client_id", "site"))
         if not isinstance(client_id, str) or not isinstance(name, str):
-            raise RefusedCall("the token names no site; a new one: fednkit invite")
+            raise RefusedCall("the token names no site; make a new one: fednkit invite")
         claimed = metadata.get("client", client_id)
         with self._lock:
             site = self._add(client_id, name)
@@ -233,5 +239,5 @@ class Sites:
         return self._sites.setdefault(client_id, Site(client_id, name, clock=self._clock))
 
     def _belongs_to_another(self, site: Site, connection: str) -> bool:
-        # Without a number of the proxy's, only a second task stream is found out.
+        # Without the proxy's number, only a second task stream is detected.
         return bool(connection) and site.connection not in ("", connection) and self.is_alive(site)

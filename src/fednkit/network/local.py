@@ -1,7 +1,7 @@
-"""Train over a real FEDn network on this machine: controller, combiner and a client per site.
+"""Train over a FEDn network on this machine: controller, combiner and one client per site.
 
-Every client is FEDn's own, in a process and a folder of its own. It downloads the compute
-package from the controller, unpacks it and runs its entry points on its site's data.
+Each client is FEDn's own client in a separate process and folder. It downloads the compute package
+from the controller, unpacks it and runs its entry points on the site's data.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from ..project.config import current
 from ..project.console import console, say
 from ..project.errors import ProjectError
 from ..project.paths import by_number, shown
-from ..project.processes import ONE_THREAD, PATIENCE_SECONDS, Process, Processes, wait_until
+from ..project.processes import ONE_THREAD, STOP_SECONDS, Process, Processes, wait_until
 from ..runs.run import new_folder
 from ..sessions import resume
 from ..sessions.budget import Spending
@@ -42,7 +42,7 @@ from .server import LOOPBACK, Setup
 __all__ = [
     "Options",
     "find_sites",
-    "report_deaths",
+    "report_exits",
     "run",
     "start_clients",
     "start_server",
@@ -55,8 +55,8 @@ class Options(RoundOptions):
     """Options of `fednkit network`.
 
     Attributes:
-        sites: Number of sites of data/site-* (default: all).
-        seed: Of the seed model, if there is none.
+        sites: Number of sites to use from data/site-* (default: all).
+        seed: Random seed for the seed model, if it is missing.
     """
 
     sites: int | None = None
@@ -69,7 +69,7 @@ class Options(RoundOptions):
 
 
 def run(options: Options) -> None:
-    """Run the rounds; print them as they come, then a table; save the model and the metrics."""
+    """Run the rounds and print each, then a table; save the model and the metrics."""
     options, results = resume.before(options)
     sites = find_sites(options.sites)
     check_updates(options, len(sites))
@@ -87,7 +87,7 @@ def run(options: Options) -> None:
     if failed or lost:
         raise ProjectError(
             f"{len(results) - len(failed)} of {options.rounds} rounds and "
-            f"{len(sites) - len(lost)} of {len(sites)} sites came through; see {shown(folder)}"
+            f"{len(sites) - len(lost)} of {len(sites)} sites finished; see {shown(folder)}"
         )
 
 
@@ -99,9 +99,15 @@ def train(
     results: list[Round],
     lost: dict[str, str],
 ) -> None:
-    """Bring the network up and run the rounds.
+    """Start the network and run the rounds.
 
-    Adds to `results` as rounds end, and to `lost` the cause of each site that dies on the way.
+    Args:
+        processes: Runs the server and the clients.
+        sites: The sites' data folders.
+        folder: The run's folder.
+        options: The options of the command.
+        results: Gets each round as it ends.
+        lost: Gets the cause for each site whose client ends early.
     """
     ids = {site.name: str(uuid.uuid4()) for site in sites}
     server, api = start_server(processes, folder, {ids[name]: name for name in ids})
@@ -128,8 +134,8 @@ def _follow(
     }
     spent = Spending(say)
 
-    def living() -> set[str]:
-        report_deaths(clients, lost)
+    def alive() -> set[str]:
+        report_exits(clients, lost)
         if len(lost) == len(clients):
             raise ProjectError("no site is left to train")
         return set(clients) - set(lost)
@@ -139,7 +145,7 @@ def _follow(
 
     done = len(results)
     with live_table(lambda: options.rounds, results) as watch:
-        for result in follow(api, session, options.round_timeout, living, say, keep, done, watch):
+        for result in follow(api, session, options.round_timeout, alive, say, keep, done, watch):
             if spent.over(result, record):
                 break
             results.append(result)
@@ -150,22 +156,22 @@ def _follow(
 
 @contextmanager
 def _explained(server: Process, folder: Path) -> Iterator[None]:
-    """Have the server's own end told in place of the request that got no answer."""
+    """Report the end of the server instead of the failed request that it caused."""
     try:
         yield
     except OSError:
-        # Its connections break a moment before it is gone.
+        # Its connections break shortly before the process ends.
         with suppress(subprocess.TimeoutExpired):
-            server.child.wait(PATIENCE_SECONDS)
+            server.child.wait(STOP_SECONDS)
         if server.running():
             raise
         raise ProjectError(
-            f"FEDn's server ended: {server.cause_of_death()}{resume.advice('network', folder)}"
+            f"FEDn's server ended: {server.exit_cause()}{resume.advice('network', folder)}"
         ) from None
 
 
 def find_sites(wanted: int | None) -> list[Path]:
-    """Return the sites' data folders; make sample data when there are none at all."""
+    """Return the sites' data folders; make sample data if there are none."""
     if not any(current().data.glob("site-*")):
         print(f"no site data under {shown(current().data)}: making sample data")
         make_sample(wanted or 2)
@@ -181,9 +187,12 @@ def find_sites(wanted: int | None) -> list[Path]:
 def start_server(
     processes: Processes, folder: Path, sites: dict[str, str]
 ) -> tuple[Process, APIClient]:
-    """Start FEDn's controller and combiner and return a client of their API.
+    """Start FEDn's controller and combiner; return their process and a client of their API.
 
-    sites: names by client id, of those that may join.
+    Args:
+        processes: Runs the server.
+        folder: The run's folder.
+        sites: The names of the sites that may join, by client id.
     """
     ready = folder / "server" / "ready.json"
     setup = json.dumps(asdict(Setup(sites=sites)))
@@ -199,10 +208,7 @@ def start_server(
 def start_clients(
     processes: Processes, sites: list[Path], ids: dict[str, str], folder: Path, api: APIClient
 ) -> dict[str, Process]:
-    """Start one FEDn client per site and wait until all have joined.
-
-    ids: client ids, by the sites' names.
-    """
+    """Start one FEDn client per site, wait until all have joined, and return their processes."""
     programs = Path(sys.executable).parent
     clients = {}
     for site in sites:
@@ -211,9 +217,9 @@ def start_clients(
         command += ["--api-url", f"http://{LOOPBACK}", "--api-port", str(api.port)]
         environment = ONE_THREAD | {
             "FEDN_DATA_PATH": str(site),
-            # The package must find the library beside it.
+            # The package must find the library that it contains.
             "PYTHONSAFEPATH": "",
-            # The package's commands start `python`: the one that runs this.
+            # The package's commands start `python`, which must be this interpreter.
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         }
         clients[site.name] = processes.start("client", command, folder / site.name, environment)
@@ -228,11 +234,11 @@ def start_clients(
     return clients
 
 
-def report_deaths(clients: dict[str, Process], lost: dict[str, str]) -> None:
-    """Say which sites' clients have ended since the last look, and why; add them to `lost`."""
+def report_exits(clients: dict[str, Process], lost: dict[str, str]) -> None:
+    """Report the clients that have ended since the last call, and add the cause to `lost`."""
     for name, client in clients.items():
         if name not in lost and not client.running():
-            lost[name] = client.cause_of_death()
+            lost[name] = client.exit_cause()
             say(f"{name} died, {lost[name]}; its log is {shown(client.log)}")
             if len(lost) < len(clients):
                 say("FEDn waits for it until the round's timeout, then goes on without it")

@@ -1,7 +1,7 @@
-"""A FEDn network between machines: what others set up with a database and an object store.
+"""Serve a FEDn network to other machines, without a database server and an object store.
 
-The controller and the combiner are FEDn's own and run until they are stopped; what they hold is
-kept in a folder, or forgotten. When FEDN_JWT_SECRET_KEY is set, both demand tokens.
+FEDn's controller and combiner run until they are stopped. Their state is kept in a folder or
+discarded. If FEDN_JWT_SECRET_KEY is set, both require tokens.
 """
 
 import errno
@@ -31,17 +31,19 @@ class Options:
     """Options of `fednkit serve`.
 
     Attributes:
-        host: The one address of this machine to listen on; no other machine reaches the default.
-        port: Of the controller; 0: a free one.
-        combiner_port: Of the combiner; 0: a free one.
-        no_tokens: Let other machines in without tokens: a trial among machines that you trust.
-        store: Keep sessions, models and the package in this folder, and continue with what it
-            holds (default: everything is forgotten at the end).
-        check: Serve nothing; check whether the folder of a store, or a copy of one, is complete.
-        metrics_port: Of 127.0.0.1, where /metrics has figures for Prometheus; 0: a free one
-            (default: none).
+        host: Address of this machine to listen on. Only this machine can reach the default.
+        port: Port of the controller; 0 picks a free one.
+        combiner_port: Port of the combiner; 0 picks a free one.
+        no_tokens: Accept other machines without tokens. Use this only for trials between machines
+            that you trust.
+        store: Folder in which to keep sessions, models and the package; an existing store is
+            continued (default: nothing is kept).
+        check: Check that this store, or a copy of one, is complete and undamaged; do not serve.
+        metrics_port: Port of 127.0.0.1 for Prometheus metrics at /metrics; 0 picks a free one
+            (default: no metrics).
         json_log: Write the log as JSON lines.
-        fqdn: The TLS proxy on whose port 443 sites reach the combiner; see `fednkit docs live`.
+        fqdn: Host name of the TLS proxy that forwards its port 443 to the combiner; see
+            `fednkit docs live`.
     """
 
     host: str = LOOPBACK
@@ -65,17 +67,17 @@ def run(options: Options) -> None:
         secret_of(SECRET)
     if tokens and not options.fqdn:
         raise ProjectError(
-            f"{SECRET} is set, but FEDn's clients send a token to port 443 of a TLS proxy only; "
-            "name it with --fqdn, or unset the variable"
+            f"{SECRET} is set, but FEDn's clients send tokens only to port 443 of a TLS proxy; "
+            "name the proxy with --fqdn, or unset the variable"
         )
     check_ports(options.host, {"--port": options.port, "--combiner-port": options.combiner_port})
     if options.metrics_port is not None:
         check_ports(LOOPBACK, {"--metrics-port": options.metrics_port})
     if not (tokens or options.no_tokens or _is_loopback(options.host)):
         raise ProjectError(
-            f"--host {options.host}: other machines reach it, and without tokens each of them can "
-            f"be every site; set {SECRET} and name a TLS proxy with --fqdn, or, where you trust "
-            "all of them: --no-tokens"
+            f"--host {options.host}: other machines can reach it, and without tokens each can pose "
+            f"as any site; set {SECRET} and name a TLS proxy with --fqdn, or, if you trust all of "
+            "them, add --no-tokens"
         )
     store = None if options.store is None else str(usable(options.store))
     setup = Setup(
@@ -91,12 +93,12 @@ def run(options: Options) -> None:
     try:
         serve(setup)
     except KeyboardInterrupt:
-        # How a trial ends, and no failure.
+        # Ctrl-C is the normal end.
         print("stopped")
 
 
 def serve(setup: Setup) -> None:
-    """Start the server, say where it is, and wait for its end, which is a failure."""
+    """Start the server, print its addresses, and wait; raise `ProjectError` if the server ends."""
     folder = new_folder("serve")
     ready = folder / "ready.json"
     command = [
@@ -120,24 +122,24 @@ def serve(setup: Setup) -> None:
         if "metrics_port" in ports:
             lines.append(f"metrics: http://{LOOPBACK}:{ports['metrics_port']}/metrics")
         if setup.tokens:
-            lines.append("both demand tokens: fednkit token --help")
+            lines.append("both require tokens: fednkit token --help")
         elif setup.host != LOOPBACK:
-            lines.append(f"no tokens: whoever reaches {setup.host} can use it")
+            lines.append(f"no tokens: anyone who reaches {setup.host} can use it")
         if setup.store:
             lines.append(f"kept in {shown(Path(setup.store))}; stop with Ctrl-C")
         else:
-            lines.append("models, packages and sites are forgotten at the end, which is Ctrl-C")
+            lines.append("stop with Ctrl-C; models, packages and sites are not kept")
         print("\n".join(lines), flush=True)
         server.child.wait()
-        raise ProjectError(f"{shown(server.log)}: FEDn's server ended: {server.cause_of_death()}")
+        raise ProjectError(f"{shown(server.log)}: FEDn's server ended: {server.exit_cause()}")
 
 
 def _is_loopback(host: str) -> bool:
-    """Tell whether an address is of this machine alone; also for one that has none, or is none."""
+    """Return whether only this machine can reach an address; True for one that does not resolve."""
     try:
         return ipaddress.ip_address(socket.gethostbyname(host)).is_loopback
     except OSError:
-        # `check_ports` says what is wrong with it.
+        # `check_ports` reports the error.
         return True
 
 
@@ -146,24 +148,28 @@ def check_ports(host: str, ports: dict[str, int]) -> None:
     with ExitStack() as probes:
         for option, port in ports.items():
             probe = probes.enter_context(socket.socket())
-            # Those that a server has just left may be taken again.
+            # Allow ports that a server has just released.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
-                # Until all are checked, so that two of one number are found out.
+                # Keep the port bound until all are checked, so that duplicates are detected.
                 probe.listen()
                 found = probe.getsockname()[0]
             except OverflowError:
                 raise ProjectError(f"{option}: expected 0 to 65535, found {port}") from None
             except OSError as error:
-                raise ProjectError(_why(error, host, option, port)) from None
+                raise ProjectError(_bind_error(error, host, option, port)) from None
             if found == "0.0.0.0":  # noqa: S104, refused
-                raise ProjectError("--host: expected one address, which sites are told; found all")
+                raise ProjectError(
+                    "--host: expected one address, which sites connect to; found all"
+                )
 
 
-def _why(error: OSError, host: str, option: str, port: int) -> str:
+def _bind_error(error: OSError, host: str, option: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"port {port} of {host} is in use; choose another one with {option}"
     if error.errno == errno.EACCES:
-        return f"port {port} of {host} is not open to this user; choose one above 1023: {option}"
+        return (
+            f"port {port} of {host} is not allowed for this user; choose one above 1023: {option}"
+        )
     return f"--host: expected an IPv4 address of this machine, or its name, found '{host}'"

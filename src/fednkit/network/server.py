@@ -1,12 +1,12 @@
-"""A whole FEDn network in one process: its controller and combiner, with embedded storage.
+"""Run FEDn's controller and combiner in one process, with embedded storage and guarded calls.
 
-This is FEDn's own code. Only what it stores to is replaced, see fednkit.storage, so that nothing
-has to be installed. Run by local.py, serve.py, and in the containers of compose.yaml:
+The code is FEDn's; its storage backends are replaced, see fednkit.storage, so that no database has
+to be installed. local.py, serve.py and the containers of compose.yaml run it:
 
     python -m fednkit.network.server READY_FILE|- [SETUP]
 
-SETUP is a `Setup` in JSON. It writes the ports to READY_FILE when all is up, and ends when its
-standard input closes, which happens however the parent ends. With `-` it ends by a signal.
+SETUP is a `Setup` in JSON. The server writes its ports to READY_FILE when it is ready, and ends
+when its standard input closes, as it does when the parent ends. With `-` it runs until a signal.
 """
 
 import json
@@ -37,18 +37,20 @@ NETWORK = "federation"
 
 @dataclass(frozen=True)
 class Setup:
-    """Where the network listens, and whom it lets in.
+    """Where the network listens, and who may join.
 
-    host: the one address, or its name, that clients are told and that both listen on;
-    listen: the address to listen on, when that is another one.
-    port, combiner_port: of the controller and of the combiner; 0 takes a free one.
-    fqdn: what clients are told instead: the TLS proxy whose port 443 leads to the combiner.
-    tokens: whether callers need a token that was made with the secret in the environment.
-    sites: names by client id, when no other site may join.
-    store: the folder of what is kept; None: nothing is.
-    settings: FEDn's settings file, whose MongoDB and object store are used instead.
-    metrics_port: of the loopback, for Prometheus; 0 takes a free one, None: no figures.
-    json_log: whether the log is JSON.
+    Attributes:
+        host: Address or host name that clients connect to and that both servers listen on.
+        listen: Address to listen on, if it differs from `host`.
+        port: Port of the controller; 0 picks a free one.
+        combiner_port: Port of the combiner; 0 picks a free one.
+        fqdn: TLS proxy that clients connect to instead, on port 443, to reach the combiner.
+        tokens: Whether callers need a token signed with the secret in the environment.
+        sites: Names by client id of the only sites that may join; None for any site.
+        store: Folder of the store; None keeps nothing.
+        settings: FEDn's settings file, whose MongoDB and object store are used instead.
+        metrics_port: Port of the loopback for Prometheus; 0 picks a free one, None disables it.
+        json_log: Whether the log is JSON.
     """
 
     host: str = LOOPBACK
@@ -65,14 +67,16 @@ class Setup:
 
 
 def serve(ready: Path | None, setup: Setup) -> None:
-    """Bring the network up, say so in the file `ready`, and serve until standard input ends.
+    """Start the network and serve until standard input closes.
 
-    ready: None: serve until a signal comes.
+    Args:
+        ready: Gets the ports as JSON when the network is ready; None to serve until a signal.
+        setup: Where to listen, and who may join.
     """
     # FEDn reads these when it is imported.
     if not setup.tokens:
         os.environ.pop(SECRET, None)
-    # Port 9 refuses at once; FEDn would look up the name of a hook service in every round.
+    # FEDn would resolve the hook service's name in every round; port 9 rejects at once.
     os.environ["HOOK_SERVICE_HOST"] = f"{LOOPBACK}:9"
 
     ready = ready.absolute() if ready else None
@@ -83,7 +87,7 @@ def serve(ready: Path | None, setup: Setup) -> None:
     from werkzeug.serving import make_server
 
     from ..monitoring.logs import use_json
-    from ..storage.interrupted import answer_when_kept, continue_later, find_interrupted
+    from ..storage.interrupted import find_interrupted, respond_when_stored, resume_in_background
     from ._routes import RouteGuard
     from ._sites import Sites, token_claims
 
@@ -94,19 +98,19 @@ def serve(ready: Path | None, setup: Setup) -> None:
     repository, database = _open_stores(setup, temporary)
     control = Control.create_instance(NETWORK, repository, database)
     interrupted = find_interrupted(control)
-    answer_when_kept(app, control)
+    respond_when_stored(app, control)
     RouteGuard(app, sites, claims)
     api = make_server(setup.listen or setup.host, setup.port, app, threaded=True)
     combiner_port = setup.combiner_port or free_port(setup.host)
     _start_combiner(setup, sites, (combiner_port, api.server_port), repository, database)
     threading.Thread(target=api.serve_forever, daemon=True).start()
-    continue_later(control, interrupted)
-    told = {"api_port": api.server_port, "combiner_port": combiner_port}
+    resume_in_background(control, interrupted)
+    ports = {"api_port": api.server_port, "combiner_port": combiner_port}
     if setup.metrics_port is not None:
-        from ..monitoring.metrics import Figures, serve_metrics
+        from ..monitoring.metrics import MetricsCollector, serve_metrics
 
-        figures = Figures(database, sites.report_counts)
-        told["metrics_port"] = serve_metrics(setup.metrics_port, figures)
+        collector = MetricsCollector(database, sites.report_counts)
+        ports["metrics_port"] = serve_metrics(setup.metrics_port, collector)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
@@ -114,7 +118,7 @@ def serve(ready: Path | None, setup: Setup) -> None:
             threading.Event().wait()
         else:
             part = ready.with_suffix(".tmp")
-            part.write_text(json.dumps(told), encoding="utf-8")
+            part.write_text(json.dumps(ports), encoding="utf-8")
             part.replace(ready)
             sys.stdin.read()
     finally:
@@ -124,7 +128,7 @@ def serve(ready: Path | None, setup: Setup) -> None:
 
 
 def _enter_temporary_folder(ready: Path | None) -> Path:
-    """Return a private folder, in which FEDn's packages and the combiner's models will be."""
+    """Make and return a private folder for FEDn's packages and the combiner's models."""
     if ready is None:
         temporary = Path(tempfile.mkdtemp())
     else:
@@ -133,7 +137,7 @@ def _enter_temporary_folder(ready: Path | None) -> Path:
     for variable, name in (("FEDN_MODEL_DIR", "models"), ("FEDN_COMPUTE_PACKAGE_DIR", "packages")):
         (temporary / name).mkdir()
         os.environ[variable] = str(temporary / name)
-    # Where FEDn looks for packages too.
+    # FEDn also looks for packages in the working folder.
     os.chdir(temporary / "packages")
     return temporary
 
@@ -152,26 +156,23 @@ def _open_stores(setup: Setup, temporary: Path) -> tuple[Any, Any]:
 def _start_combiner(
     setup: Setup, sites: "Sites", ports: tuple[int, int], repository: Any, database: Any
 ) -> None:
-    """Start FEDn's combiner, which listens on the setup's host alone.
-
-    All that stands between FEDn and the sites is in place before its port opens.
-    """
+    """Start FEDn's combiner on the setup's host only; install all guards before its port opens."""
     import grpc
     from fedn.network.combiner import combiner
 
     from ..storage.store import COMBINER
-    from ._calls import CallGuard, let_controller_call
+    from ._calls import CallGuard, authenticate_controller
     from ._guard import Guard
     from ._models import SiteModels
     from ._sites import MAX_SITES
     from ._updates import RoundUpdates
 
     config = {
-        # FEDn needs them no more: its combiner enters itself into the database.
+        # Required but unused: the combiner registers itself in the database.
         "discover_host": setup.host,
         "discover_port": ports[1],
         "token": None,
-        # Where the controller calls it, and clients too unless there is an fqdn.
+        # The controller connects to this address; so do clients, unless there is an fqdn.
         "host": setup.host,
         "port": ports[0],
         "fqdn": setup.fqdn,
@@ -181,7 +182,7 @@ def _start_combiner(
         "max_clients": MAX_SITES,
     }
     secret = secrets.token_hex()
-    let_controller_call(secret)
+    authenticate_controller(secret)
     make_server, make_handler = grpc.server, combiner.RoundHandler
 
     def guarded_server(*arguments: Any, **options: Any) -> Any:
@@ -203,14 +204,14 @@ def _start_combiner(
 
 
 def _bound_to(host: str, make_server: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap grpc.server so that every port it opens is one of this host, and its alone."""
+    """Wrap grpc.server so that it opens ports on this host only, and does not share them."""
 
     def make(*arguments: Any, **options: Any) -> Any:
-        # By default two servers may share a port, and each would get half of the calls.
+        # By default two servers can share a port, and each gets half of the calls.
         options["options"] = [*options.get("options", ()), ("grpc.so_reuseport", 0)]
         server = make_server(*arguments, **options)
         add_port = server.add_insecure_port
-        # FEDn's combiner would listen on every interface of the machine.
+        # FEDn's combiner would listen on all interfaces.
         server.add_insecure_port = lambda address: add_port(f"{host}:{address.rpartition(':')[2]}")
         return server
 
@@ -218,7 +219,7 @@ def _bound_to(host: str, make_server: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def free_port(host: str = LOOPBACK) -> int:
-    """Return a port of this machine's address `host` that nothing listens on."""
+    """Return an unused port of the address `host`."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])

@@ -1,8 +1,8 @@
-"""The project that the working folder lies in: its record, and where it keeps its things.
+"""The project that contains the working folder: its record and its paths.
 
-The record is the table [tool.fednkit] of `pyproject.toml`. Its values are texts in double quotes,
-on one line each: what TOML and JSON write alike, so that the template's hook can read it on
-Python 3.10, which has no reader of TOML.
+The record is the table [tool.fednkit] of `pyproject.toml`. Each value is a double-quoted string on
+one line, which is valid JSON too, so that the template's hook can read it on Python 3.10, which
+has no TOML parser.
 """
 
 import json
@@ -25,14 +25,14 @@ class Project:
     """A generated project.
 
     Attributes:
-        root: Its folder.
-        version: Of the library and of the template that it was generated from.
+        root: The project's folder.
+        version: Version of the library and the template that it was generated from.
         task: The sample task that it started from: `fraud` or `mnist`.
-        slug: The name of its archive, and of its image.
-        name: What it is called.
-        description: What the model is for, in one line.
-        author: Who initiates the model.
-        release: Its own version.
+        slug: Name of its archive and of its image.
+        name: The project's name.
+        description: The purpose of the model, in one line.
+        author: The initiator.
+        release: The project's own version.
     """
 
     root: Path
@@ -46,12 +46,12 @@ class Project:
 
     @property
     def client(self) -> Path:
-        """The sources of the compute package."""
+        """Folder with the sources of the compute package."""
         return self.root / "client"
 
     @property
     def archive(self) -> Path:
-        """The compute package: what every site runs."""
+        """The compute package, which every site runs."""
         return self.root / f"{self.slug}.tar.gz"
 
     @property
@@ -61,17 +61,17 @@ class Project:
 
     @property
     def data(self) -> Path:
-        """The data of the trial sites."""
+        """Folder with the data of the trial sites."""
         return self.root / "data"
 
     @property
     def runs(self) -> Path:
-        """The results."""
+        """Folder with the results of runs."""
         return self.root / "runs"
 
 
 def current() -> Project:
-    """Return the project that the working folder lies in.
+    """Return the project that contains the working folder.
 
     Raises:
         ProjectError: There is none, or its record is incomplete.
@@ -81,34 +81,34 @@ def current() -> Project:
         if TABLE in _text(folder / FILE):
             return read_project(folder)
     raise ProjectError(
-        f"{here}: expected a project in this folder or above it, which has {TABLE} in its {FILE}, "
+        f"{here}: expected a project in this folder or above it, with {TABLE} in its {FILE}, "
         "found none; go into the project's folder"
     )
 
 
 def check_version() -> str:
-    """Return a warning if the project is of another minor version than the library, else "".
+    """Return a warning if the project and the library differ in the minor version, else "".
 
     Raises:
-        ProjectError: It is of another major version.
+        ProjectError: They differ in the major version.
     """
     project = current()
     wanted, running = (version.split(".")[:2] for version in (project.version, __version__))
     if wanted[0] != running[0]:
         raise ProjectError(
             f"{project.root / FILE}: expected a project of fednkit {running[0]}, found one of "
-            f"version {project.version}; run: make setup, or follow the template with: cruft update"
+            f"version {project.version}; run: make setup, or update the project: cruft update"
         )
     if wanted != running:
         return (
-            f"this project is of fednkit {project.version}, and {__version__} runs; run: make setup"
+            f"this project needs fednkit {project.version}, but {__version__} runs; run: make setup"
         )
     return ""
 
 
 @lru_cache
 def read_project(root: Path) -> Project:
-    """Return the project in a folder. Raises `ProjectError` for a record that is incomplete."""
+    """Return the project in a folder. Raises `ProjectError` if its record is incomplete."""
     file = root / FILE
     record = dict(_entries(file))
     names = [name for name in Project.__dataclass_fields__ if name != "root"]

@@ -1,4 +1,4 @@
-"""How results are printed to a terminal or to a log."""
+"""Print results to a terminal or to a log."""
 
 from rich.console import Console
 
@@ -10,12 +10,12 @@ console = Console(highlight=False)
 
 
 def number(value: float | None) -> str:
-    """Return a metric as text; a metric that no site could measure is a dash."""
+    """Return a metric as text; "-" for a metric that no site measured."""
     return "-" if value is None else f"{value:.4f}"
 
 
 def say(line: str) -> None:
-    """Print a line whole: a terminal may wrap it, a log must not."""
-    # A site's name, or its message, must not move the reader's cursor.
+    """Print a line without wrapping it; a terminal may still wrap it."""
+    # Site names and messages are untrusted, so remove control characters.
     plain = "\n".join(map(one_line, line.split("\n")))
     console.print(plain, markup=False, soft_wrap=True)

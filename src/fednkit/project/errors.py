@@ -1,4 +1,4 @@
-"""The initiator's mistakes."""
+"""Errors that report a mistake of the initiator."""
 
 from fednsite.errors import PackageError, one_line
 
@@ -6,4 +6,4 @@ __all__ = ["PackageError", "ProjectError", "one_line"]
 
 
 class ProjectError(PackageError):
-    """A mistake that the initiator can fix; the message is one line that says how."""
+    """A mistake that the initiator can fix; the message says how, in one line."""

@@ -1,4 +1,4 @@
-"""Paths and names as people read them."""
+"""Format paths and sort names for people."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ __all__ = ["by_number", "shown"]
 
 
 def shown(path: Path) -> str:
-    """Return a path as a person wants to read it: from the working folder, if it lies below."""
+    """Return a path as text, relative to the working folder if it lies below that."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 

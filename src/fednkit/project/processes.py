@@ -1,4 +1,4 @@
-"""Processes that end with the command that started them, and what their logs say."""
+"""Start processes that end with this command, and report their logs."""
 
 import os
 import signal
@@ -12,18 +12,18 @@ from types import TracebackType
 from .errors import ProjectError
 from .paths import shown
 
-__all__ = ["ONE_THREAD", "PATIENCE_SECONDS", "Process", "Processes", "wait_until"]
+__all__ = ["ONE_THREAD", "STOP_SECONDS", "Process", "Processes", "wait_until"]
 
-# That processes may take to come up, and then to end by themselves.
-START_UP_SECONDS, PATIENCE_SECONDS = 60, 5
+# How long processes may take to start, and to end after SIGTERM.
+START_UP_SECONDS, STOP_SECONDS = 60, 5
 
-# One thread a process: sites share this machine, and sums come out the same in every process.
+# One thread per process: sites share this machine, and sums are the same in every process.
 ONE_THREAD = {f"{name}_THREADS": "1" for name in ("POLARS_MAX", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")}
 ONE_THREAD |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 
 
 class Process:
-    """A child process with a log file and a working folder of its own."""
+    """A child process with its own log file and working folder."""
 
     def __init__(
         self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]
@@ -36,33 +36,33 @@ class Process:
                 command,
                 cwd=folder,
                 env={**os.environ, **environment},
-                # Open for as long as this process lives: its end tells the child to end too.
+                # Closes when this process ends, which ends the child.
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # A group of its own, so that its own children can be ended with it and a
-                # Ctrl-C in the terminal reaches only this process, which then stops them all.
+                # In a new process group, so that its children are stopped with it, and Ctrl-C
+                # reaches only this process, which then stops them all.
                 start_new_session=True,
             )
 
     def running(self) -> bool:
-        """Tell whether the process is still there."""
+        """Return whether the process is running."""
         return self.child.poll() is None
 
-    def cause_of_death(self) -> str:
-        """Say how the process ended, with the line of its log that tells most."""
+    def exit_cause(self) -> str:
+        """Return how the process ended, with the most specific line of its log."""
         code = self.child.returncode
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         lines = [line for line in self.log.read_text("utf-8", "replace").splitlines() if line]
         errors = [line for line in lines if line.startswith("error:") or "[ERROR]" in line]
-        # The entry points' own errors start with "error:" and say more than FEDn's, which follow.
+        # Errors of entry points start with "error:"; FEDn's, which follow, are less specific.
         own = [line for line in errors if line.startswith("error:")]
         last = (own or errors or lines or ["its log is empty"])[-1]
         return f"{how}: {last}" if code > 0 else how
 
 
 class Processes:
-    """Starts processes; on leaving the block, none of them is left running."""
+    """Starts processes, and stops all of them at the end of the `with` block."""
 
     def __init__(self) -> None:
         self.started: list[Process] = []
@@ -88,8 +88,8 @@ class Processes:
             _signal_group(process, signal.SIGTERM)
         for process in self.started:
             with suppress(subprocess.TimeoutExpired):
-                process.child.wait(PATIENCE_SECONDS)
-            # What a process started may outlive it: an entry point in the middle of training.
+                process.child.wait(STOP_SECONDS)
+            # A child, such as an entry point that is training, may outlive its parent.
             _signal_group(process, signal.SIGKILL)
             process.child.wait()
             if process.child.stdin:
@@ -97,13 +97,13 @@ class Processes:
 
 
 def wait_until(condition: Callable[[], bool], processes: Sequence[Process], otherwise: str) -> None:
-    """Wait for a condition; raise `ProjectError` when a process ends or time runs out first."""
+    """Wait for a condition; raise `ProjectError` if a process ends or time runs out first."""
     patience = START_UP_SECONDS + 5 * len(processes)
     deadline = time.monotonic() + patience
     while not condition():
         for process in processes:
             if not process.running():
-                raise ProjectError(f"{otherwise}: {shown(process.log)}: {process.cause_of_death()}")
+                raise ProjectError(f"{otherwise}: {shown(process.log)}: {process.exit_cause()}")
         if time.monotonic() > deadline:
             logs = ", ".join(shown(process.log) for process in processes)
             raise ProjectError(f"{otherwise} within {patience} s; see {logs}")

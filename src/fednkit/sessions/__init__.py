@@ -1,3 +1,3 @@
-"""Rounds on a FEDn network, wherever it runs: start them, follow them, keep and resume them."""
+"""Start, follow, save and resume rounds on a FEDn network, local or remote."""
 
 __all__ = ["budget", "display", "following", "options", "resume", "rounds", "session"]

@@ -1,4 +1,4 @@
-"""The round that runs, as a table that a terminal repaints."""
+"""Show the running round as a table that is updated in the terminal."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,18 +17,23 @@ from .rounds import Round
 
 __all__ = ["LiveTable", "Progress", "live_table"]
 
-# Lines that belong to no site: the title, the head, how many sites are hidden, and the cursor's.
+# Lines besides those of sites: title, header, the number of hidden sites, and the cursor's line.
 OTHER_LINES = 4
 MAX_NAME_WIDTH, MAX_METRICS = 24, 4
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What is known of a round that runs, or whose validation does.
+    """The progress of a round that is running or being validated.
 
-    begun: the `time.monotonic()` at which the controller was first seen to list the round.
-    timeout: of the round, seconds. asked: the sites that were online when it began.
-    updates: the sites whose update has come. result: what the round brought, once it has ended.
+    Attributes:
+        number: The round's number, from 1.
+        begun: The `time.monotonic()` when the controller first listed the round.
+        timeout: The round's timeout, in seconds.
+        asked: The sites that were online when the round began.
+        online: The sites that are online now.
+        updates: The sites whose update has arrived.
+        result: The round's result, once the round has ended.
     """
 
     number: int
@@ -40,10 +45,10 @@ class Progress:
     result: Round | None = None
 
     def state(self, site: str, seconds: float) -> tuple[str, str]:
-        """Return the state of a site's update, seconds after the round began, and its style.
+        """Return the state of a site's update, `seconds` after the round began, and its style.
 
-        A missing site is late when half of the sites have answered, or when the round has ended
-        or is over its timeout. A site that joined during the round waits for the next.
+        A site without an update is late if half of the sites have sent one, or if the round has
+        ended or exceeded its timeout. A site that joined during the round waits for the next one.
         """
         outcome = self.result.outcome if self.result else {}
         for name, cause in outcome.get("refused", {}).items():
@@ -61,10 +66,11 @@ class Progress:
 
 
 class LiveTable:
-    """The newest progress, and the newest round in which each site sent metrics.
+    """The newest progress, and for each site the newest round with its metrics.
 
-    total: how many rounds are planned; None where that is unknown. before: the rounds of the run
-    that is resumed.
+    Args:
+        total: The number of planned rounds; None if unknown.
+        before: The rounds of the run that is resumed.
     """
 
     def __init__(self, total: int | None, before: Sequence[Round] = ()) -> None:
@@ -73,16 +79,16 @@ class LiveTable:
         self._newest = {site: result for result in before for site in result.sites}
 
     def update(self, progress: Progress) -> None:
-        """Keep what is known now."""
+        """Set the newest progress."""
         if progress.result:
-            # The thread that paints iterates over the old one.
+            # The rendering thread may be iterating over the old dictionary.
             self._newest = self._newest | dict.fromkeys(progress.result.sites, progress.result)
         self._progress = progress
 
     def render(self, now: float, height: int) -> Group:
-        """Return the table at a time of `time.monotonic()`, in at most so many lines.
+        """Return the table for the time `now` of `time.monotonic()`, in at most `height` lines.
 
-        With more sites than lines, the sites that are late, refused or offline come first.
+        If there are more sites than lines, sites that are late, rejected or offline come first.
         """
         progress, newest = self._progress, self._newest
         if progress is None:
@@ -111,9 +117,11 @@ class LiveTable:
 def live_table(
     total: Callable[[], int | None], before: Sequence[Round] = (), screen: Console = console
 ) -> Iterator[Callable[[Progress], None] | None]:
-    """Show a `LiveTable` below what is printed, and yield what updates it.
+    """Show a `LiveTable` below the printed lines.
 
-    Without a terminal it shows nothing, does not ask for the total, and yields None.
+    Yields:
+        The function that updates the table; None without a terminal, where nothing is shown and
+        `total` is not called.
     """
     if not screen.is_interactive:
         yield None
@@ -127,14 +135,14 @@ def live_table(
 
         def update(progress: Progress) -> None:
             table.update(progress)
-            # The line of a round is printed next, and the table below it must be as new.
+            # The round's line is printed next; the table below it must be up to date.
             live.refresh()
 
         yield update
 
 
 def _cell(text: str, style: str = "") -> Text:
-    """Return one line without control characters and markup; what is too wide is cut off."""
+    """Return one line without control characters and markup, truncated to the column's width."""
     return Text(one_line(text), style, no_wrap=True, overflow="ellipsis")
 
 
@@ -144,7 +152,7 @@ def _metric_names(results: Iterable[Round]) -> list[str]:
 
 
 def _metric_cells(site: str, result: Round | None, names: list[str]) -> list[Text]:
-    """Return from which round a site's metrics are, and the metrics."""
+    """Return the cells with a site's metrics and with the round that they are from."""
     if result is None:
         return [_cell("-")] * (1 + len(names))
     metrics = result.sites[site]

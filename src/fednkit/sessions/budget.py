@@ -1,4 +1,4 @@
-"""Privacy budgets on a network: what the sites report of theirs, and when no site may go on."""
+"""Track the privacy budgets that sites report, and end a session when all are used up."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,17 +10,20 @@ __all__ = ["Spending"]
 
 
 class Spending:
-    """What the sites of a network have reported so far."""
+    """The privacy budgets that the sites of a network have reported so far."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
         self.newest: dict[str, dict[str, Any]] = {}
 
     def over(self, result: Round, record: dict[str, Any]) -> bool:
-        """Take a round in; tell whether all who answered have used up their budgets.
+        """Add a round; return whether all sites that responded have used up their budgets.
 
-        Says so, and once which sites have when others go on. record: of the run, in which it
-        is kept why a session ended early.
+        Reports that, or once for each site whose budget is used up while others continue.
+
+        Args:
+            result: The round.
+            record: The run's record, which gets the reason why the session ends early.
         """
         before = {site for site, one in self.newest.items() if one["exhausted"]}
         self.newest |= result.privacy
@@ -36,14 +39,14 @@ class Spending:
         return False
 
     def summary(self) -> str:
-        """Say what the sites have spent; empty where none has noise."""
+        """Return the privacy loss of the sites in one line; "" if no site adds noise."""
         values = [one.get("epsilon") for one in self.newest.values()]
         if not values:
             return ""
         known = [value for value in values if value is not None]
-        most = f"{max(known):.3g}" if len(known) == len(values) else "beyond all bounds"
+        most = f"{max(known):.3g}" if len(known) == len(values) else "unbounded"
         deltas = [one["delta"] for one in self.newest.values() if one.get("delta")]
         return (
-            f"privacy: {len(values)} sites sent noised updates; by their ledgers, epsilon is "
-            f"{most} at the most, delta {max(deltas, default=0):g}"
+            f"privacy: {len(values)} sites sent noised updates; by their ledgers, the highest "
+            f"epsilon is {most}, delta {max(deltas, default=0):g}"
         )

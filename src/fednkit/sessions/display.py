@@ -1,4 +1,4 @@
-"""How rounds on a network are printed."""
+"""Print rounds on a network."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ __all__ = ["finish", "live_table", "show_round", "show_table"]
 
 
 def show_round(result: Round, sites: int) -> None:
-    """Print one round as a line, after those about the sites that were not as they should be."""
+    """Print one round as a line, after the warnings about its sites."""
     for line in outcomes.warnings(result.outcome, str):
         say(f"round {result.number}: {line}")
     if not result.finished:
         say(f"round {result.number}: failed, {result.cause}")
         return
     metrics = "  ".join(f"{name} {number(value)}" for name, value in result.mean().items())
-    # Sites with few held-out examples say how many there are, and no more.
+    # Sites with few held-out examples send only their number.
     metrics = metrics or ("metrics withheld" if any(result.sites.values()) else "no metrics")
     updates = f"{result.updates} of {sites} sites"
     say(f"round {result.number}: {updates}  {metrics}  ({result.seconds:.1f} s)")
@@ -41,7 +41,7 @@ def show_table(results: list[Round], sites: int) -> None:
 
 
 def finish(folder: Path, results: list[Round], sites: int) -> None:
-    """Print all rounds as a table, and where the newest model and the metrics are."""
+    """Print all rounds as a table, and the paths of the newest model and the metrics."""
     show_table(results, sites)
     for name in ("model.npz", "metrics.json"):
         if (folder / name).exists():

@@ -1,4 +1,4 @@
-"""Follow a session on a FEDn network, round by round."""
+"""Follow the rounds of a session on a FEDn network."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,80 +14,87 @@ from .rounds import Round, add_privacy, is_over, round_result, session_rounds, u
 __all__ = ["ForgottenError", "follow"]
 
 POLL_SECONDS = 0.5
-# That FEDn may take beyond a round's timeout.
+# How long FEDn may exceed a round's timeout.
 GRACE_SECONDS = 60
 # How many times to poll a live site that has not reported yet.
 MAX_POLLS = 10
 
 
 class ForgottenError(ProjectError):
-    """The controller does not know the session any more, or never did."""
+    """The controller does not know the session, for example after a restart."""
 
 
 def follow(
     api: APIClient,
     session: str,
     timeout: float,
-    living: Callable[[], set[str]],
+    alive_sites: Callable[[], set[str]],
     say: Callable[[str], None],
     keep: Callable[[Round], None],
     done: int = 0,
     watch: Callable[[Progress], None] | None = None,
-    returned: Event | None = None,
+    restarted: Event | None = None,
 ) -> Iterator[Round]:
     """Yield each round of a session when it and its validation are complete.
 
-    timeout: of a round, seconds. living: returns the names of the sites that can still answer;
-    it raises when nothing can go on. say: tells the person what is late, and who is missing.
-    keep: is handed a round as soon as it made a model, which its validation may come long after.
-    done: how many rounds came before this session, in the run that it goes on with.
-    watch: is handed what is known of the round at every poll, which costs one listing more.
-    returned: set when the controller was restarted: the round has its whole time again.
-    Raises `ProjectError` when the session stops moving, or is forgotten.
+    Args:
+        api: A client of the controller's API.
+        session: The session's id.
+        timeout: A round's timeout, in seconds.
+        alive_sites: Returns the names of the sites that can still respond; raises if none is left.
+        say: Reports late rounds and missing sites.
+        keep: Called with a round as soon as its model exists, perhaps long before its validation.
+        done: The number of rounds before this session in the run that it resumes.
+        watch: Called with the round's progress at every poll, which costs one more request.
+        restarted: Set when the controller has restarted; the round's timeout then starts again.
+
+    Raises:
+        ProjectError: A round exceeds its timeout by far, or the session is unknown.
     """
-    returned = returned or Event()
-    yield from _Follower(api, session, timeout, living, say, keep, done, watch, returned).rounds()
+    restarted = restarted or Event()
+    follower = _Follower(api, session, timeout, alive_sites, say, keep, done, watch, restarted)
+    yield from follower.rounds()
 
 
 class _Follower:
-    """How far following a session has got. Arguments as of `follow`."""
+    """The state of following a session. The arguments are those of `follow`."""
 
     def __init__(
         self,
         api: APIClient,
         session: str,
         timeout: float,
-        living: Callable[[], set[str]],
+        alive_sites: Callable[[], set[str]],
         say: Callable[[str], None],
         keep: Callable[[Round], None],
         done: int,
         watch: Callable[[Progress], None] | None,
-        returned: Event,
+        restarted: Event,
     ) -> None:
         self.api, self.session, self.timeout, self.done = api, session, timeout, done
-        self.living, self.say, self.keep, self.watch = living, say, keep, watch
-        self.returned = returned
-        # Rounds of this session that were yielded; whose end was seen; that were reported late.
+        self.alive_sites, self.say, self.keep, self.watch = alive_sites, say, keep, watch
+        self.restarted = restarted
+        # Numbers of this session's rounds that were yielded, have ended, or were reported late.
         self.yielded = self.ended = self.late = 0
-        # The last round that was kept, and how often a site was asked for what it has not sent.
+        # The last round passed to `keep`, and how often a missing report was polled for.
         self.kept = self.polls = 0
         # When each round was first listed.
         self.begun: list[float] = []
-        # Since when nothing has moved, and which sites could answer then.
-        self.since, self.asked = time.monotonic(), living()
+        # The time of the last progress, and the sites that could respond then.
+        self.since, self.asked = time.monotonic(), alive_sites()
 
     def rounds(self) -> Iterator[Round]:
         """Yield each round when it and its validation are complete."""
         while True:
-            alive = self.living()
+            alive = self.alive_sites()
             known = self.api.get_session(self.session)
             if "status" not in known:
                 raise ForgottenError(f"the controller knows no session '{self.session}'")
             rounds = session_rounds(self.api, self.session)
             self._watch_round(rounds, alive)
-            if self.returned.is_set():
-                # The sites come back some seconds after the controller.
-                self.returned.clear()
+            if self.restarted.is_set():
+                # The sites reconnect some seconds after the controller.
+                self.restarted.clear()
                 self.since = time.monotonic()
             while self.yielded < len(rounds) and is_over(rounds[self.yielded]):
                 result = self._complete(rounds, alive)
@@ -102,7 +109,7 @@ class _Follower:
             time.sleep(POLL_SECONDS)
 
     def _complete(self, rounds: list[dict[str, Any]], alive: set[str]) -> Round | None:
-        """Return the next round that has ended; None while a site has still to report on it."""
+        """Return the next round that has ended; None while reports on it are outstanding."""
         entry = rounds[self.yielded]
         result = round_result(self.api, self.session, entry, number=self.done + self.yielded + 1)
         senders = update_senders(self.api, self.session, entry)
@@ -112,11 +119,11 @@ class _Follower:
             self.keep(result)
             self.kept = result.number
         if self.ended <= self.yielded:
-            # Its validation begins now, however long the round took.
+            # The wait for the validation starts now.
             self.ended, self.since = self.yielded + 1, time.monotonic()
         waited = time.monotonic() - self.since
         unvalidated = alive - set(result.sites) if result.finished else set()
-        # A site reports on its update after it, and a round may end in between.
+        # A site sends its report after its update, and the round may end in between.
         unreported = alive - set(result.privacy) if result.used_up else set()
         superseded = self.yielded + 1 < len(rounds) and is_over(rounds[self.yielded + 1])
         if unvalidated and not superseded and waited < self.timeout:
@@ -136,14 +143,14 @@ class _Follower:
         return result
 
     def _watch_round(self, rounds: list[dict[str, Any]], alive: set[str]) -> None:
-        """Report the round that runs. `_complete` reports one that has ended."""
-        # A controller that is started again forgets a round that broke off.
+        """Report the running round. `_complete` reports one that has ended."""
+        # A restarted controller drops an interrupted round.
         self.begun = [*self.begun, *[time.monotonic()] * len(rounds)][: len(rounds)]
         if self.watch and self.yielded < len(rounds) and not is_over(rounds[self.yielded]):
             self._report(alive, update_senders(self.api, self.session, rounds[self.yielded]))
 
     def _report(self, alive: set[str], senders: Iterable[str], result: Round | None = None) -> None:
-        """Pass on what is known of the round that is followed."""
+        """Pass the progress of the current round to `watch`."""
         if self.watch:
             number, begun = self.done + self.yielded + 1, self.begun[self.yielded]
             updates = set(senders)
@@ -151,7 +158,7 @@ class _Follower:
             self.watch(progress)
 
     def _check_time(self, rounds: list[dict[str, Any]], alive: set[str]) -> None:
-        """Say once that a round is late; raise `ProjectError` when it does not end at all."""
+        """Report once that a round is late; raise `ProjectError` if it does not end."""
         waited = time.monotonic() - self.since
         number = self.done + self.yielded + 1
         if waited > self.timeout and self.late <= self.yielded:

@@ -1,4 +1,4 @@
-"""The options of rounds on a network: of `network` and of `session`."""
+"""The options of `network` and `session` for rounds on a network."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +12,15 @@ __all__ = ["Download", "RoundOptions", "Start", "Watch"]
 
 @dataclass(frozen=True, kw_only=True)
 class RoundOptions(AggregationOptions):
-    """How many rounds there are, and how long each may take.
+    """Options for the number and duration of rounds.
 
     Attributes:
         rounds: Number of rounds.
         round_timeout: Seconds after which a round ends with the updates that have arrived.
-        resume: Continue this run, such as runs/..., from its last model, with its options.
+        resume: Continue this run, such as runs/..., from its last model and with its options.
 
     Raises:
-        ProjectError: An option is out of its range, or does not go with another one.
+        ProjectError: An option is out of range or conflicts with another one.
     """
 
     rounds: int = 3
@@ -40,7 +40,7 @@ class Start(RoundOptions, ControllerOptions):
     """Options of `fednkit session start`.
 
     Attributes:
-        sites: Start with at least this many sites.
+        sites: Number of sites that must be online to start.
         model: Id of the model to start from (default: the newest).
     """
 
@@ -60,7 +60,7 @@ class Watch(ControllerOptions):
     """Options of `fednkit session watch`.
 
     Attributes:
-        session: Its id (default: the newest).
+        session: Id of the session (default: the newest).
     """
 
     session: str | None = None
@@ -71,9 +71,9 @@ class Download(ControllerOptions):
     """Options of `fednkit session download`.
 
     Attributes:
-        model: Its id (default: the newest).
-        out: The file to write.
-        force: Overwrite the file.
+        model: Id of the model (default: the newest).
+        out: File to write.
+        force: Overwrite an existing file.
     """
 
     model: str | None = None

@@ -1,4 +1,4 @@
-"""Rounds on a network that runs elsewhere: fednkit session start|watch|download."""
+"""Run rounds on a remote network: fednkit session start|watch|download."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -38,18 +38,15 @@ __all__ = [
     "watch",
 ]
 
-# Of the run to resume, a session takes all but how many sites a round needs to begin.
-ASKED_ANEW = frozenset({"sites"})
-
 
 def start(options: Start) -> None:
-    """Start rounds, follow them, and save the model of each."""
+    """Start rounds, follow them, and save each model."""
     with _connected(options) as api:
         _start(api, options)
 
 
 def watch(options: Watch) -> None:
-    """Follow the rounds of a running session, from its first."""
+    """Follow the rounds of a running session from the first one."""
     with _connected(options) as api:
         _follow(api, options.session or newest_session(api), options)
 
@@ -58,8 +55,8 @@ def download(options: Download) -> None:
     """Save a global model."""
     if options.out.exists() and not options.force:
         raise ProjectError(
-            f"{shown(options.out.absolute())} exists; name another file with --out, or overwrite "
-            "it with --force"
+            f"{shown(options.out.absolute())} already exists; name another file with --out, or "
+            "overwrite it with --force"
         )
     with _connected(options) as api:
         model = options.model or newest_model(api)["model_id"]
@@ -75,8 +72,8 @@ def _connected(options: ControllerOptions) -> AbstractContextManager[APIClient]:
 
 
 def _start(api: APIClient, options: Start) -> None:
-    """Start a session and follow it. Raises `ProjectError` that says what is missing."""
-    options, results = resume.before(options, ASKED_ANEW)
+    """Start a session and follow it. Raises `ProjectError`."""
+    options, results = resume.before(options, asked_anew=frozenset({"sites"}))
     if options.resume:
         resume.send(api, options)
     helper = active_helper(api)
@@ -84,8 +81,8 @@ def _start(api: APIClient, options: Start) -> None:
         raise ProjectError("the controller has no package; run: fednkit upload")
     if helper != HELPER:
         raise ProjectError(
-            f"the controller reads models with '{helper}', which spoils float32, and not with "
-            f"'{HELPER}'; run: fednkit upload"
+            f"the controller reads models with '{helper}', which does not preserve float32; "
+            f"expected '{HELPER}'; run: fednkit upload"
         )
     model = options.model or newest_model(api)["model_id"]
     sites = connection.online_sites(api)
@@ -93,14 +90,14 @@ def _start(api: APIClient, options: Start) -> None:
         names = f" ({', '.join(sites)})" if sites else ""
         raise ProjectError(
             f"--sites: expected at least {options.sites} online, found {len(sites)}{names}; invite "
-            "more: fednkit invite"
+            "more with: fednkit invite"
         )
     server_functions.check_updates(options, len(sites))
     say(f"sites online: {', '.join(sites)}")
     for name in connection.shared_names(api):
         say(
             f"warning: two sites are called '{name}'; both take part, but their metrics cannot be "
-            "told apart; invite one of them under another name"
+            "distinguished; invite one of them under another name"
         )
     session = begin(api, options, model, options.sites, done=len(results))
     say(f"session: {session}, from model {model}")
@@ -110,10 +107,14 @@ def _start(api: APIClient, options: Start) -> None:
 def begin(
     api: APIClient, options: RoundOptions, model: str | None, sites: int, done: int = 0
 ) -> str:
-    """Have the controller start rounds, and return the session's id.
+    """Start rounds on the controller, and return the session's id.
 
-    model: to start from; None means the newest. sites: as few as a round may begin with.
-    done: how many of the rounds there were before.
+    Args:
+        api: A client of the controller's API.
+        options: The options of the rounds.
+        model: Id of the model to start from; None for the newest.
+        sites: Minimum number of sites for a round.
+        done: How many of the rounds are done already.
     """
     fedopt = {
         "serveropt": options.server_optimizer,
@@ -123,7 +124,7 @@ def begin(
     answer = api.start_session(
         name=current().slug,
         aggregator="fedopt" if defence else options.aggregator,
-        # With a defence, FEDn's own aggregators must not step in for it: see `NO_AGGREGATOR`.
+        # With a defence, FEDn must not fall back to its own aggregators, see `NO_AGGREGATOR`.
         aggregator_kwargs=server_functions.NO_AGGREGATOR
         if defence
         else fedopt
@@ -136,7 +137,7 @@ def begin(
         helper=HELPER,
         min_clients=sites,
     )
-    # A session that FEDn made but did not start has an id too.
+    # A session that FEDn created but did not start has an id too.
     if not str(answer.get("message")).startswith("Session started"):
         raise ProjectError(f"FEDn did not start the session: {answer.get('message')}")
     return str(answer["session_id"])
@@ -148,14 +149,18 @@ def _follow(
     options: Start | Watch,
     before: Sequence[Round] = (),
 ) -> None:
-    """Print a session's rounds as they come, then a table; save the model and the metrics.
+    """Print a session's rounds as they end, then a table; save the model and the metrics.
 
-    before: the rounds of the run that it goes on with.
+    Args:
+        api: A client of the controller's API.
+        session: The session's id.
+        options: The options of the command.
+        before: The rounds of the run that is resumed.
     """
     if "session_config" not in (known := api.get_session(session)):
         raise ForgottenError(f"the controller knows no session '{session}'")
-    returned = Event()
-    api = connection.patient(api, say, returned.set)
+    restarted = Event()
+    api = connection.retrying(api, say, restarted.set)
     timeout = float(known["session_config"]["round_timeout"])
     folder = new_folder("session")
     record: dict[str, Any] = {"session": session}
@@ -179,13 +184,13 @@ def _follow(
 
     try:
         with _explained(options, session, folder), live_table(planned, before) as live:
-            for result in follow(api, session, timeout, online, say, keep, done, live, returned):
+            for result in follow(api, session, timeout, online, say, keep, done, live, restarted):
                 if spent.over(result, record):
-                    say("the session's other rounds have nothing more to learn from")
+                    say("the session's remaining rounds will not improve the model")
                     break
                 results.append(result)
                 note(folder, results, record)
-                # More than at the start, where some joined late.
+                # Sites may join during the session.
                 sites = max(sites, result.updates)
                 show_round(result, sites)
             finish_privacy(folder, results, record, spent)
@@ -201,32 +206,32 @@ def _follow(
 
 @contextmanager
 def _explained(options: ControllerOptions, session: str, folder: Path) -> Iterator[None]:
-    """Explain how to follow the session again when the block is broken off."""
+    """Print how to follow the session again if the block is interrupted."""
     again = f"fednkit session watch --api-url {options.api_url} {session}"
     try:
         yield
     except ForgottenError as error:
-        # As `serve` does without --store.
+        # For example, `serve` restarted without --store.
         raise ProjectError(
-            f"{error}: it came back without what it knew"
+            f"{error}: it restarted without its state"
             f"{resume.advice('session start', folder, options.api_url)}"
         ) from None
     except requests.exceptions.ConnectionError:
         say(
-            "the controller is gone; where it comes back with what it knew, the session is "
-            f"followed again with: {again}{resume.advice('session start', folder, options.api_url)}"
+            "the controller is gone; if it restarts with its state, follow the session with: "
+            f"{again}{resume.advice('session start', folder, options.api_url)}"
         )
         raise
     except BaseException:
-        say(f"the session goes on by itself; to follow it again: {again}")
+        say(f"the session continues on the controller; to follow it again: {again}")
         raise
 
 
 def finish_privacy(
     folder: Path, results: list[Round], record: dict[str, Any], spent: Spending
 ) -> None:
-    """Say what the sites' updates have told, and keep in metrics.json why a session ended early."""
-    if words := spent.summary():
-        say(words)
+    """Print the privacy loss, and write to metrics.json why a session ended early."""
+    if summary := spent.summary():
+        say(summary)
     if "ended" in record and results:
         note(folder, results, record)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-from ..project.processes import ONE_THREAD, PATIENCE_SECONDS
+from ..project.processes import ONE_THREAD, STOP_SECONDS
 from ._workers import Worker
 
 
@@ -75,7 +75,7 @@ class Pool:
         for process in workers:
             process.terminate()
         # Who has not heard by then is deep in a computation, and not writing.
-        killer = threading.Timer(PATIENCE_SECONDS, _kill, [workers])
+        killer = threading.Timer(STOP_SECONDS, _kill, [workers])
         killer.start()
         self.executor.shutdown(cancel_futures=True)
         killer.cancel()

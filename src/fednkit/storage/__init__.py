@@ -1,3 +1,3 @@
-"""What the server keeps: FEDn's documents and files, in one folder that outlives a crash."""
+"""Crash-safe storage for FEDn's documents and files, in one folder."""
 
 __all__ = ["check", "interrupted", "move", "store"]

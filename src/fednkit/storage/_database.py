@@ -1,8 +1,8 @@
-"""One SQLite file with FEDn's documents and the names of its files: old or new, never half of one.
+"""A SQLite file with FEDn's documents and the names of its files.
 
-What a commit has returned for survives a kill and a power cut (a write-ahead log that is synced).
-Messages of sites come by the hundred, and are committed together: with the next change of anything
-else, or after a second. So what a round was decided on is there whenever the round's end is.
+A commit that has returned survives a kill and a power cut, because the write-ahead log is synced.
+Messages of sites are frequent and committed in batches: with the next other change, or after one
+second. So the messages that led to a round's end are on disk whenever its end is.
 """
 
 import logging
@@ -22,7 +22,7 @@ __all__ = ["APPLICATION_ID", "IN_MEMORY", "Database", "is_damaged"]
 log = logging.getLogger("fedn")
 
 IN_MEMORY = ":memory:"
-# In the file's header, so that no other SQLite file is taken for one of these.
+# In the file's header, to reject other SQLite files.
 APPLICATION_ID = 0x66656464
 VERSION = 1
 COMMIT_SECONDS = 1.0
@@ -45,14 +45,14 @@ CREATE TABLE files (
 
 
 class Database:
-    """A store's SQLite file, open for one process. Its methods may be called from any thread.
+    """A store's SQLite file, opened exclusively by this process. Thread-safe.
 
     Args:
-        path: Of the file, which is made if it is not there; `IN_MEMORY` for none.
+        path: Path of the file, which is created if missing; `IN_MEMORY` for no file.
 
     Raises:
-        ProjectError: Another process has it open, or it is not a store's file, or of a later
-            version.
+        ProjectError: Another process has the file open, it does not belong to a store, or its
+            version differs.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -73,8 +73,8 @@ class Database:
                 raise ProjectError(f"{shown(Path(path))}: another server uses it") from None
             raise ProjectError(f"{shown(Path(path))}: {error}") from None
         except sqlite3.DatabaseError as error:
-            raise ProjectError(f"{shown(Path(path))}: not a store's file: {error}") from None
-        threading.Thread(target=self._commit_now_and_then, daemon=True).start()
+            raise ProjectError(f"{shown(Path(path))}: expected a store: {error}") from None
+        threading.Thread(target=self._commit_periodically, daemon=True).start()
 
     def collections(self) -> list[str]:
         """Return the names of the collections that have documents."""
@@ -83,7 +83,7 @@ class Database:
         return [name for (name,) in rows]
 
     def documents(self, collection: str) -> Iterator[dict[str, Any]]:
-        """Yield the documents of a collection, in the order in which they came."""
+        """Yield the documents of a collection in insertion order."""
         with self._lock:
             rows = self._connection.execute(
                 "SELECT content FROM documents WHERE collection = ? ORDER BY position",
@@ -93,9 +93,12 @@ class Database:
             yield bson.decode(content)
 
     def put(self, collection: str, document: dict[str, Any], *, now: bool = True) -> None:
-        """Keep a document in the place of the one with its `_id`.
+        """Insert a document, or replace the one with its `_id`.
 
-        now: whether it is on disk when this returns, and all that came before it too.
+        Args:
+            collection: The collection's name.
+            document: The document.
+            now: Whether to commit this and all earlier changes before returning.
         """
         self._change(
             "INSERT INTO documents (collection, id, content) VALUES (?, ?, ?) "
@@ -105,33 +108,33 @@ class Database:
         )
 
     def remove(self, collection: str, key: Any, *, now: bool = True) -> None:
-        """Forget the document with this `_id`. now: as of `put`."""
+        """Delete the document with this `_id`; for `now`, see `put`."""
         self._change(
             "DELETE FROM documents WHERE collection = ? AND id = ?", [collection, _key(key)], now
         )
 
     def files(self) -> dict[tuple[str, str], str]:
-        """Return the SHA-256 of every file, by its bucket and name."""
+        """Return the SHA-256 of every file by bucket and name."""
         with self._lock:
             rows = self._connection.execute("SELECT bucket, name, sha256 FROM files").fetchall()
         return {(bucket, name): sha256 for bucket, name, sha256 in rows}
 
     def name_file(self, bucket: str, name: str, sha256: str) -> None:
-        """Give a content a name; what had that name has none now."""
+        """Assign a name to a file; the name's previous file loses it."""
         self._change("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", [bucket, name, sha256], True)
 
     def unname_file(self, bucket: str, name: str) -> None:
-        """Take a name away from its content."""
+        """Delete the name of a file."""
         self._change("DELETE FROM files WHERE bucket = ? AND name = ?", [bucket, name], True)
 
     def close(self) -> None:
-        """Commit what is not committed, and let the file go."""
+        """Commit pending changes and close the file."""
         with self._lock:
             self._commit()
             self._connection.close()
 
     def _prepare(self, path: Path | str) -> None:
-        """Make the tables of a new file; raise `ProjectError` if it is not a store's."""
+        """Create the tables of a new file; raise `ProjectError` if the file is not a store."""
         (made_for,) = self._connection.execute("PRAGMA application_id").fetchone()
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -141,11 +144,11 @@ class Database:
             self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
         elif made_for != APPLICATION_ID:
-            raise ProjectError(f"{shown(Path(path))}: an SQLite file, but not a store's")
+            raise ProjectError(f"{shown(Path(path))}: expected a store, found another SQLite file")
         elif version != VERSION:
             raise ProjectError(
                 f"{shown(Path(path))}: expected version {VERSION} of the store, found {version}; "
-                "take the fednkit that wrote it"
+                "use the version of fednkit that wrote it"
             )
 
     def _change(self, statement: str, values: list[Any], now: bool) -> None:
@@ -158,7 +161,7 @@ class Database:
                 if now:
                     self._commit()
             except sqlite3.OperationalError:
-                # The disk is full, for one. What the caller is told has failed must not come later.
+                # For example, a full disk. A change reported as failed must not be committed later.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 self._uncommitted = False
@@ -169,7 +172,7 @@ class Database:
             self._connection.execute("COMMIT")
             self._uncommitted = False
 
-    def _commit_now_and_then(self) -> None:
+    def _commit_periodically(self) -> None:
         pause = threading.Event()
         while not pause.wait(COMMIT_SECONDS):
             try:
@@ -178,12 +181,12 @@ class Database:
             except sqlite3.OperationalError:
                 log.exception("the store cannot be written")
             except sqlite3.ProgrammingError:
-                # It was closed.
+                # The connection was closed.
                 return
 
 
 def is_damaged(path: Path) -> str:
-    """Return what SQLite finds wrong with a file that no process has open; "" if nothing."""
+    """Return the first error that SQLite finds in a file that no process has open; "" if none."""
     connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     try:
         (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()

@@ -1,8 +1,8 @@
-"""FEDn's documents: in memory, where they are searched as MongoDB would, and in the store's file.
+"""Keep FEDn's documents in memory, searchable as in MongoDB, and in the store's file.
 
-FEDn's own stores for SQLite cannot be used in 0.33: among others they hand texts to columns of the
-type DateTime, which refuse them. Those for MongoDB are what its servers run on; here they talk to
-mongomock. Every change is on disk before it can be read, so nothing that was told is lost.
+FEDn 0.33's stores for SQLite are unusable: for example, they pass strings to DateTime columns,
+which reject them. So its stores for MongoDB are used, with mongomock in the place of a server.
+Every change is written to the store's file before it can be read.
 """
 
 import threading
@@ -17,20 +17,20 @@ from ._database import Database
 
 __all__ = ["MAX_MESSAGE_BYTES", "Documents"]
 
-# What sites send besides models and metrics. It is committed together, and of each site only the
-# newest is kept, so that no site fills the disk.
+# Messages of sites other than models and validations. They are committed in batches, and only each
+# site's newest are kept, so that no site can fill the disk.
 MESSAGES = {"control.attributes", "control.metrics", "control.status", "control.telemetry"}
 MAX_MESSAGE_BYTES = 1 << 24
-# Changes with every heartbeat; a site that is not known here joins again.
+# Clients change with every heartbeat; a client that is lost here joins again.
 COMMITTED_TOGETHER = {*MESSAGES, "network.clients"}
 READS = {"aggregate", "count_documents", "create_index", "distinct", "find", "find_one"}
 
 
 class Documents:
-    """What FEDn takes for a client of MongoDB, and for its one database.
+    """Replaces FEDn's MongoDB client, and its single database.
 
     Args:
-        file: Where the documents are kept.
+        file: Stores the documents.
     """
 
     def __init__(self, file: Database) -> None:
@@ -40,11 +40,11 @@ class Documents:
         self._lock = threading.Lock()
 
     def server_info(self) -> dict[str, Any]:
-        """Answer FEDn, which asks whether there is a server."""
+        """Return an empty dictionary; FEDn calls this to check that there is a server."""
         return {}
 
     def __getitem__(self, name: str) -> "Documents | _Collection":
-        # FEDn asks for a database by its network's id, and that for collections, with dots.
+        # FEDn looks up the database by the network's id, and in it collections, with a dot.
         if "." not in name:
             return self
         with self._lock:
@@ -54,13 +54,13 @@ class Documents:
 
 
 class _Collection:
-    """A collection, with as many of MongoDB's methods as FEDn calls: others are not there."""
+    """A collection with those methods of MongoDB's that FEDn calls."""
 
     def __init__(self, name: str, file: Database, memory: Any) -> None:
         self._name, self._file, self._memory = name, file, memory
         self._now = name not in COMMITTED_TOGETHER
         self._lock = threading.RLock()
-        # Of each site: its messages with their sizes, the oldest first, and the sum.
+        # For each site: the ids and sizes of its messages, oldest first, and the total size.
         self._messages: dict[str, deque[tuple[ObjectId, int]]] = defaultdict(deque)
         self._bytes: dict[str, int] = defaultdict(int)
         for document in file.documents(name):
@@ -73,7 +73,7 @@ class _Collection:
         return getattr(self._memory, method)
 
     def insert_one(self, document: dict[str, Any]) -> None:
-        """Keep a new document, which is given an `_id`."""
+        """Insert a document, adding an `_id` if it has none."""
         with self._lock:
             document.setdefault("_id", ObjectId())
             self._file.put(self._name, document, now=self._now)
@@ -83,9 +83,9 @@ class _Collection:
     def update_one(
         self, criteria: dict[str, Any], update: dict[str, Any], upsert: bool = False
     ) -> Any:
-        """Change the first document that meets the criteria; return MongoDB's account of it."""
+        """Update the first document that matches; return MongoDB's result object."""
         with self._lock:
-            # mongomock changes what is there in place; so a copy is changed, and kept, first.
+            # mongomock updates documents in place, so update and store a copy first.
             copy: Any = mongomock.MongoClient()["copy"]["copy"]
             before = self._memory.find_one(criteria)
             if before is not None:
@@ -98,13 +98,13 @@ class _Collection:
             return result
 
     def delete_one(self, criteria: dict[str, Any]) -> Any:
-        """Remove the first document that meets the criteria; return MongoDB's account of it."""
+        """Delete the first document that matches; return MongoDB's result object."""
         with self._lock:
             found = self._memory.find_one(criteria)
             return self._delete([] if found is None else [found["_id"]])
 
     def delete_many(self, criteria: dict[str, Any]) -> Any:
-        """Remove all documents that meet the criteria; return MongoDB's account of it."""
+        """Delete all documents that match; return MongoDB's result object."""
         with self._lock:
             return self._delete([found["_id"] for found in self._memory.find(criteria)])
 
@@ -114,7 +114,7 @@ class _Collection:
         return self._memory.delete_many({"_id": {"$in": keys}})
 
     def _bound(self, document: dict[str, Any]) -> None:
-        """Remove a site's oldest messages as soon as there are too many."""
+        """Delete a site's oldest messages while they exceed `MAX_MESSAGE_BYTES` in total."""
         if self._name not in MESSAGES:
             return
         sender = document.get("sender") or {}

@@ -1,8 +1,8 @@
-"""FEDn's files, models and packages, each under the SHA-256 of its content.
+"""Store FEDn's files (models and packages), each named by the SHA-256 of its content.
 
-A file is written beside its place, synced, and renamed; then its name is entered into the store's
-database. A crash leaves the old or the new, and perhaps a content without a name, which the next
-start removes.
+A file is written to a temporary folder, synced and renamed; then its name is added to the store's
+database. After a crash, the old or the new file is there, and perhaps one without a name, which the
+next start deletes.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ BLOCK_BYTES = 1 << 20
 
 
 class Files(RepositoryBase):
-    """What FEDn takes for an object store. The arguments of its public methods are FEDn's.
+    """Replaces FEDn's object store; FEDn defines the arguments of the public methods.
 
     Args:
-        folder: Of the contents; it is made, for this user alone, if it is not there.
-        database: Of their names.
-        durable: Whether a content is on disk, and not on its way there, before it has its name.
+        folder: Folder of the files; created, readable only by this user, if missing.
+        database: Stores the files' names.
+        durable: Whether to sync a file to disk before it gets its name.
     """
 
     name = "files"
@@ -52,7 +52,7 @@ class Files(RepositoryBase):
     def set_artifact(
         self, instance_name: str, instance: Any, bucket: str, is_file: bool = False
     ) -> None:
-        """Keep a content, the bytes or the path of a file, under a name."""
+        """Store bytes, or a copy of the file at a path, under a name."""
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             part = Path(folder, "part")
             with part.open("wb") as target:
@@ -75,14 +75,14 @@ class Files(RepositoryBase):
                 self._drop(before)
 
     def get_artifact(self, instance_name: str, bucket: str) -> bytes:
-        """Return the content of a name. Raises `FileNotFoundError` if there is none."""
+        """Return the bytes of the file with a name. Raises `FileNotFoundError`."""
         with self._lock:
             if (sha256 := self._names.get((bucket, instance_name))) is None:
                 raise FileNotFoundError(f"no file '{instance_name}' in {bucket}")
             return (self._folder / sha256).read_bytes()
 
     def get_artifact_stream(self, instance_name: str, bucket: str) -> IO[bytes]:
-        """Return the content of a name as what FEDn takes for one. Raises as `get_artifact`."""
+        """Return the file with a name as a stream. Raises `FileNotFoundError`."""
         return io.BytesIO(self.get_artifact(instance_name, bucket))
 
     def list_artifacts(self, bucket: str) -> list[str]:
@@ -91,7 +91,7 @@ class Files(RepositoryBase):
             return [name for place, name in self._names if place == bucket]
 
     def delete_artifact(self, instance_name: str, bucket: str) -> None:
-        """Forget a name, and its content if no other has it. There need be none."""
+        """Delete a name, if it exists, and its file if no other name refers to it."""
         with self._lock:
             sha256 = self._names.get((bucket, instance_name))
             if sha256 is not None:
@@ -100,7 +100,7 @@ class Files(RepositoryBase):
                 self._drop(sha256)
 
     def _drop(self, sha256: str | None) -> None:
-        """Remove a content that has no name any more."""
+        """Delete a file that no name refers to."""
         if sha256 is not None and sha256 not in self._names.values():
             (self._folder / sha256).unlink(missing_ok=True)
 
@@ -115,7 +115,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the names of a folder on disk, as far as the system can."""
+    """Sync a folder's entries to disk, where the system supports it."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

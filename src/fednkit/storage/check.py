@@ -1,4 +1,4 @@
-"""Look through the folder of a store that no server uses: fednkit serve --check DIR."""
+"""Check a store that no server uses: fednkit serve --check DIR."""
 
 import zipfile
 from pathlib import Path
@@ -16,16 +16,17 @@ __all__ = ["check", "usable"]
 
 
 def usable(folder: Path) -> Path:
-    """Return the absolute path of a folder that a store is in, or can be made in.
+    """Return the absolute path of a folder for a store, existing or new.
 
-    Raises `ProjectError` where there is something else, or a server uses it.
+    Raises:
+        ProjectError: The folder holds other files, or a server uses it.
     """
     path = folder.absolute()
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(path.iterdir()) and not (path / DATABASE).is_file():
             raise ProjectError(
-                f"--store: expected a new folder, or one of a store with {DATABASE}, "
+                f"--store: expected a new folder, or a store with {DATABASE}, "
                 f"found other files in {shown(path)}"
             )
         Database(path / DATABASE).close()
@@ -35,14 +36,15 @@ def usable(folder: Path) -> Path:
 
 
 def check(folder: Path) -> str:
-    """Return what a store holds, in one line.
+    """Return a summary of a store in one line.
 
-    Raises `ProjectError` with what is wrong: a damaged database, a file that is missing or whose
-    content is another, a model that does not load or has no file.
+    Raises:
+        ProjectError: The database is damaged, a file is missing or changed, or a model has no file
+            or does not load.
     """
     if not (path := folder / DATABASE).is_file():
-        raise ProjectError(f"{shown(folder)}: expected the folder of a store, with {DATABASE}")
-    # It brings what the last server had written, but not moved to its place, there.
+        raise ProjectError(f"{shown(folder)}: expected a store with {DATABASE}, found none")
+    # Opening it applies the write-ahead log that the last server left.
     database = Database(path)
     try:
         names = database.files()

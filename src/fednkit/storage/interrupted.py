@@ -1,4 +1,4 @@
-"""What the server was in the middle of when it ended: sessions are brought to their end."""
+"""Resume the sessions that were running when the server ended."""
 
 import logging
 import threading
@@ -12,22 +12,26 @@ from fedn.network.controller.control import Control
 from fedn.network.storage.statestore.stores.shared import SortOrder
 from flask import Flask, Response, request
 
-__all__ = ["Interrupted", "answer_when_kept", "continue_later", "find_interrupted"]
+__all__ = ["Interrupted", "find_interrupted", "respond_when_stored", "resume_in_background"]
 
 log = logging.getLogger("fedn")
 
-OVER = "Finished", "Failed", "Terminated"
-# FEDn's clients come back within some seconds: the sites are there when none has come for so long.
+FINAL_STATUSES = "Finished", "Failed", "Terminated"
+# FEDn's clients reconnect within seconds; resume when the number of sites has not changed for this
+# long.
 SETTLE_SECONDS = 10.0
-# That a session which was asked for may take until it is on disk.
+# Maximum wait until a started session is on disk.
 START_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """FEDn's record of a session's run that has rounds before it.
+    """An interrupted session.
 
-    rounds: how many. clients: ids of those that were chosen; None: all.
+    Attributes:
+        run: FEDn's record of the session's run.
+        rounds: The number of remaining rounds.
+        clients: Ids of the selected clients; None for all.
     """
 
     run: Any
@@ -36,10 +40,10 @@ class Interrupted:
 
 
 def find_interrupted(control: Control) -> list[Interrupted]:
-    """Mend the records of what broke off, and return what is to go on.
+    """Repair the records of interrupted sessions, and return those to resume.
 
-    A round whose model was committed is finished. One whose model was not is forgotten, and will
-    be made again from the model before.
+    A round with a committed model is marked as finished. A round without one is deleted, and will
+    be repeated from the previous model.
     """
     store = control.db
     found = []
@@ -66,14 +70,14 @@ def find_interrupted(control: Control) -> list[Interrupted]:
     return found
 
 
-def continue_later(control: Control, interrupted: list[Interrupted]) -> None:
-    """Go on with sessions, one after the other, as soon as their sites are back."""
+def resume_in_background(control: Control, interrupted: list[Interrupted]) -> None:
+    """Resume sessions in the background, one after the other, when their sites are back."""
     if interrupted:
-        threading.Thread(target=_continue, args=[control, interrupted], daemon=True).start()
+        threading.Thread(target=_resume, args=[control, interrupted], daemon=True).start()
 
 
-def answer_when_kept(app: Flask, control: Control) -> None:
-    """Have FEDn say that a session started when that is on disk, and not before."""
+def respond_when_stored(app: Flask, control: Control) -> None:
+    """Delay FEDn's response that a session has started until the session is on disk."""
 
     @app.after_request
     def wait(response: Response) -> Response:
@@ -87,21 +91,21 @@ def answer_when_kept(app: Flask, control: Control) -> None:
         return response
 
 
-def _continue(control: Control, interrupted: list[Interrupted]) -> None:
+def _resume(control: Control, interrupted: list[Interrupted]) -> None:
     for left in interrupted:
         session = left.run.session_id
         log.warning(f"session {session}: {left.rounds} rounds are left; waiting for its sites")
         _wait_for_sites(control, control.db.session_store.get(session).session_config)
-        # Somebody may have started another one meanwhile.
+        # Another session may have been started in the meantime.
         while not control.idle():
             time.sleep(0.5)
-        # What is left is a run of its own, which takes the place of this one.
+        # A new run with the remaining rounds replaces this one.
         _complete(control, left.run)
         control.start_session(session, left.rounds, left.run.round_timeout, None, left.clients)
 
 
 def _wait_for_sites(control: Control, config: Any) -> None:
-    """Return when as many sites are there as a round needs, and no more are coming."""
+    """Wait until enough sites for a round are online, and their number no longer changes."""
     online, since = 0, time.monotonic()
     while online < int(config.clients_required) or time.monotonic() - since < SETTLE_SECONDS:
         time.sleep(0.5)
@@ -117,13 +121,13 @@ def _complete(control: Control, run: Any) -> None:
 
 
 def _session_of(entry: Any) -> str | None:
-    """Return the session of a round; None if it had just been made, and was not told yet."""
+    """Return the session of a round; None for a new round that has no configuration yet."""
     return entry.round_config.session_id if entry.round_config else None
 
 
 def _is_over(store: Any, entry: Any, models: list[Any]) -> bool:
-    """Tell whether a round is over; if it is not, it is finished or forgotten now."""
-    if entry.status in OVER:
+    """Return whether a round is over; mark it as finished if it has a model, else delete it."""
+    if entry.status in FINAL_STATUSES:
         return True
     if entry.status == "Success" or any(m.committed_at >= entry.committed_at for m in models):
         entry.status = "Finished"
@@ -134,5 +138,5 @@ def _is_over(store: Any, entry: Any, models: list[Any]) -> bool:
 
 
 def _all(store: Any, **criteria: str) -> list[Any]:
-    """Return all entries of one of FEDn's stores, the oldest first."""
+    """Return all entries of one of FEDn's stores, oldest first."""
     return list(store.list(0, 0, "committed_at", SortOrder.ASCENDING, **criteria))

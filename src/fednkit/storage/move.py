@@ -1,4 +1,4 @@
-"""Move what `serve --store` kept into MongoDB and an object store: fednkit move DIR SETTINGS."""
+"""Copy the store of `serve --store` to MongoDB and an object store: fednkit move DIR SETTINGS."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,10 @@ from .store import BUCKETS, DATABASE, FILES, connected
 
 __all__ = ["Options", "move", "run"]
 
-# Where a server listens; another one enters itself.
-LEFT_OUT = {"network.combiners"}
-# What a server that has been used has, and by what it is told apart.
-USED = {"control.model": "model", "control.sessions": "session_id"}
+# Each server registers its own combiner, with its address.
+SKIPPED_COLLECTIONS = {"network.combiners"}
+# Entries, with their identifying key, that show that another server has used the database.
+USED_COLLECTIONS = {"control.model": "model", "control.sessions": "session_id"}
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Options:
     """Options of `fednkit move`.
 
     Attributes:
-        store: The folder of `fednkit serve --store`.
-        settings: FEDn's settings file, which names MongoDB and the object store.
+        store: Folder of `fednkit serve --store`.
+        settings: FEDn's settings file with the addresses of MongoDB and the object store.
     """
 
     store: Path
@@ -34,22 +34,24 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Move, and say what."""
+    """Check and copy the store, and print how much was copied."""
     print(check(options.store))
     repository, state = connected(options.settings)
     documents, files = move(options.store, repository, state)
-    print(f"moved {documents} documents and {files} files; {shown(options.store)} stays as it is")
+    print(f"copied {documents} documents and {files} files; {shown(options.store)} is unchanged")
 
 
 def move(folder: Path, repository: Repository, state: DatabaseConnection) -> tuple[int, int]:
-    """Copy all documents and files of a store that is whole; return how many.
+    """Copy all documents and files of an undamaged store; return the numbers of both.
 
-    What was copied before is copied again, so that a move that broke off can be repeated. Raises
-    `ProjectError` if the target holds models or sessions of another server.
+    Existing copies are overwritten, so that an interrupted move can be repeated.
+
+    Raises:
+        ProjectError: The target holds models or sessions of another server.
     """
     database = Database(folder / DATABASE)
     try:
-        for collection, key in USED.items():
+        for collection, key in USED_COLLECTIONS.items():
             known = [entry[key] for entry in database.documents(collection)]
             others = state.mdb[collection].count_documents({key: {"$exists": True, "$nin": known}})
             if others:
@@ -64,7 +66,7 @@ def move(folder: Path, repository: Repository, state: DatabaseConnection) -> tup
             repository.client.set_artifact(name, path, bucket=buckets[bucket], is_file=True)
         count = 0
         for collection in database.collections():
-            if collection in LEFT_OUT:
+            if collection in SKIPPED_COLLECTIONS:
                 continue
             for entry in database.documents(collection):
                 state.mdb[collection].replace_one({"_id": entry["_id"]}, entry, upsert=True)
@@ -75,7 +77,7 @@ def move(folder: Path, repository: Repository, state: DatabaseConnection) -> tup
 
 
 def _buckets(repository: Repository) -> dict[str, str]:
-    """Return the target's name of each bucket of a store."""
+    """Return the target's bucket for each bucket of a store."""
     return {
         BUCKETS["storage_bucket"]: repository.model_bucket,
         BUCKETS["context_bucket"]: repository.context_bucket,

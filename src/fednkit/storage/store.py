@@ -1,4 +1,4 @@
-"""FEDn's two stores, in one folder or, without one, for as long as the server runs.
+"""Open FEDn's two stores in one folder, or temporarily without one.
 
 DIR/store.sqlite3    sessions, rounds, models, validations, sites, and the names of the files
 DIR/files/           models and packages, each under the SHA-256 of its content
@@ -19,11 +19,11 @@ from ._files import Files
 
 __all__ = ["BUCKETS", "COMBINER", "DATABASE", "FILES", "connect", "connected", "open_store"]
 
-# The combiner's name; there is one.
+# The name of the only combiner.
 COMBINER = "combiner"
 
-# Characters of what a store's own library says.
-MAX_CAUSE = 300
+# Limit for the quoted error of a store's library.
+MAX_CAUSE_CHARACTERS = 300
 DATABASE, FILES = "store.sqlite3", "files"
 BUCKETS = {
     "storage_bucket": "models",
@@ -33,7 +33,7 @@ BUCKETS = {
 
 
 class _Repository(Repository):
-    """FEDn's repository, on files that are handed to it."""
+    """FEDn's repository with the object store given in its configuration."""
 
     def _load_repository(self, storage_type: str, config: dict[str, Any]) -> Files:
         files: Files = config["files"]
@@ -45,16 +45,18 @@ def open_store(
 ) -> tuple[Repository, DatabaseConnection]:
     """Return FEDn's object store and its state store.
 
-    folder: What they keep is in it; None: it is forgotten. It is made if it is not there.
-    packages: Where FEDn looks for the packages that it hands out, an empty folder of the server's.
-    temporary: For files that are forgotten; it is not there yet.
-    network: FEDn's name of the network.
+    Args:
+        folder: The folder of the stores, created if missing; None keeps nothing.
+        packages: An empty folder from which FEDn serves packages.
+        temporary: A new folder for the files, used if `folder` is None.
+        network: FEDn's name of the network.
 
-    Raises `ProjectError` if the folder is in use, or is no store's.
+    Raises:
+        ProjectError: The folder is in use or is not a store.
     """
     if folder is not None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # It brings mongomock, which a server with MongoDB does without.
+    # Imports mongomock, which a server with MongoDB does not need.
     from ._documents import Documents
 
     database = Database(IN_MEMORY if folder is None else folder / DATABASE)
@@ -70,9 +72,11 @@ def open_store(
 
 
 def connect(settings: Path, packages: Path) -> tuple[Repository, DatabaseConnection]:
-    """Return the two stores that a settings file of FEDn names.
+    """Return the two stores named in FEDn's settings file, ready for a server.
 
-    packages: as of `open_store`.
+    Args:
+        settings: FEDn's settings file.
+        packages: See `open_store`.
     """
     repository, state = connected(settings)
     _prepare(repository, state, packages)
@@ -80,9 +84,10 @@ def connect(settings: Path, packages: Path) -> tuple[Repository, DatabaseConnect
 
 
 def connected(settings: Path) -> tuple[Repository, DatabaseConnection]:
-    """Return the two stores that a settings file of FEDn names, as they are.
+    """Return the two stores named in FEDn's settings file, without changing them.
 
-    Raises `ProjectError` if the file does not name them, or one of them does not answer.
+    Raises:
+        ProjectError: The file is invalid, or a store does not respond.
     """
     try:
         named = yaml.safe_load(settings.read_text("utf-8"))
@@ -98,8 +103,8 @@ def connected(settings: Path) -> tuple[Repository, DatabaseConnection]:
     try:
         return Repository(config, storage_type=kind), DatabaseConnection(state, network)
     except Exception as error:
-        # FEDn's own, or one of boto3's or pymongo's many.
-        cause = one_line(str(error))[:MAX_CAUSE]
+        # An error of FEDn, boto3 or pymongo.
+        cause = one_line(str(error))[:MAX_CAUSE_CHARACTERS]
         raise ProjectError(f"{shown(settings)}: a store does not answer: {cause}") from None
 
 
@@ -107,6 +112,6 @@ def _prepare(repository: Repository, state: DatabaseConnection, packages: Path) 
     for name in repository.client.list_artifacts(repository.context_bucket):
         content = repository.get_compute_package(name)
         (packages / PurePosixPath(name).name).write_bytes(content)
-    # The one of this process enters itself, with the port that it has now.
+    # The combiner of this process registers itself with its current port.
     if before := state.combiner_store.get_by_name(COMBINER):
         state.combiner_store.delete(before.combiner_id)

@@ -75,7 +75,7 @@ def test_a_project_of_another_version_is_refused_or_warned_of(
         monkeypatch.chdir(write_project(tmp_path / version, version=version))
         assert check_version() == ""
     monkeypatch.chdir(write_project(tmp_path / "minor", version=f"{major}.{minor + 1}.0"))
-    assert check_version().endswith(f", and {__version__} runs; run: make setup")
+    assert check_version().endswith(f", but {__version__} runs; run: make setup")
     monkeypatch.chdir(write_project(tmp_path / "major", version=f"{major + 1}.0.0"))
     with pytest.raises(ProjectError, match=f"expected a project of fednkit {major}, found one of"):
         check_version()
@@ -108,7 +108,7 @@ def test_outside_of_a_project_the_working_folder_is_named(
     with pytest.raises(ProjectError) as error:
         current()
     assert str(error.value) == (
-        f"{tmp_path}: expected a project in this folder or above it, which has [tool.fednkit] in "
+        f"{tmp_path}: expected a project in this folder or above it, with [tool.fednkit] in "
         "its pyproject.toml, found none; go into the project's folder"
     )
 

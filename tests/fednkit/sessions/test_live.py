@@ -179,7 +179,7 @@ def test_who_watches_hears_of_every_poll_for_one_listing_more(
         controller,
         "s",
         60,
-        living=lambda: {"site-1", "site-2"},
+        alive_sites=lambda: {"site-1", "site-2"},
         say=lambda line: None,
         keep=lambda result: None,
         done=4,
@@ -198,14 +198,14 @@ def test_a_restarted_controller_gives_its_round_the_whole_time_again(
     clock = count(0, 50)
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     monkeypatch.setattr(following, "POLL_SECONDS", 0)
-    returned = Event()
+    restarted = Event()
 
     class Restarted(Controller):
         def get_session(self, _: str) -> dict[str, Any]:
             self.polls += 1
             # Each poll takes at least 50 s by this clock.
             if self.polls < 50:
-                returned.set()
+                restarted.set()
             return {"status": "Started"}
 
         def get_rounds(self) -> dict[str, Any]:
@@ -218,10 +218,10 @@ def test_a_restarted_controller_gives_its_round_the_whole_time_again(
                 controller,
                 "s",
                 60,
-                living=set,
+                alive_sites=set,
                 say=lambda line: None,
                 keep=lambda result: None,
-                returned=returned,
+                restarted=restarted,
             )
         )
     assert controller.polls >= 50

@@ -267,8 +267,8 @@ def execute(path: Path, statement: str) -> None:
         (lambda folder, file: flip(file), "was changed: its SHA-256 is"),
         (lambda folder, file: file.unlink(), "is missing"),
         (lambda folder, file: execute(folder / DATABASE, "DELETE FROM files"), "has no file"),
-        (lambda folder, file: (folder / DATABASE).write_bytes(b"x" * 5000), "not a store's file"),
-        (lambda folder, file: (folder / DATABASE).unlink(), "expected the folder of a store"),
+        (lambda folder, file: (folder / DATABASE).write_bytes(b"x" * 5000), "expected a store: "),
+        (lambda folder, file: (folder / DATABASE).unlink(), "expected a store with"),
     ],
 )
 def test_damage_is_found(
@@ -302,7 +302,7 @@ def test_a_model_that_does_not_load_is_found(opened: Open, folder: Path, tmp_pat
         (lambda folder: (folder / "letters.txt").write_text(""), "found other files in"),
         (
             lambda folder: execute(folder / DATABASE, "CREATE TABLE a (b)"),
-            "an SQLite file, but not a store's",
+            "expected a store, found another SQLite file",
         ),
     ],
 )
@@ -341,7 +341,7 @@ def test_what_was_kept_moves_to_other_stores(
     # It can be repeated.
     for _ in range(2):
         main(["move", str(folder), str(settings)])
-    assert "moved 2 documents and 1 files" in capsys.readouterr().out
+    assert "copied 2 documents and 1 files" in capsys.readouterr().out
     moved, there = connected(settings)
     assert moved.get_model(model) == model_bytes(0)
     assert moved.model_bucket == "other"
