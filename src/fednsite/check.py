@@ -14,6 +14,7 @@ from .errors import PackageError
 from .privacy.accounting import epsilon
 from .privacy.ledger import Ledger, ledger_path
 from .privacy.mechanism import Terms
+from .privacy.noise import MAX_SAFE_NUMBERS, choose_source
 
 if TYPE_CHECKING:
     from .interfaces import Data
@@ -47,7 +48,7 @@ def privacy_statement() -> str:
     Returns an empty text where there would be no noise.
 
     Raises:
-        PackageError: A variable of the site is wrong; it is named.
+        PackageError: A variable of the site is wrong, or it demands safe noise that is impossible.
     """
     from model.settings import Settings
 
@@ -57,10 +58,17 @@ def privacy_statement() -> str:
         return ""
     ledger = Ledger(ledger_path())
     updates = ledger.read()
+    # The model's size is not known before the framework loads.
+    source = (
+        f"from OpenDP for models of up to {MAX_SAFE_NUMBERS:,} numbers"
+        if choose_source(0, os.environ).is_safe
+        else "in floating point, which no proof covers"
+    )
     return (
-        f"privacy: noise of at least {terms.noise:g} times a clip of {terms.clip:g}, epsilon up to "
-        f"{terms.budget:g} at delta {terms.delta:g}; so far {sum(updates.values())} updates, "
-        f"epsilon {epsilon(updates, terms.delta):.3g}: {ledger.path}"
+        f"privacy: noise of at least {terms.noise:g} times a clip of {terms.clip:g}, {source}; "
+        f"epsilon up to {terms.budget:g} at delta {terms.delta:g}; so far {sum(updates.values())} "
+        f"updates, {ledger.read_safe_updates()} of them with noise from OpenDP, epsilon "
+        f"{epsilon(updates, terms.delta):.3g}: {ledger.path}"
     )
 
 

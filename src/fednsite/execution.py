@@ -22,6 +22,7 @@ from .files import atomic_write, dump_json, read_json_object, sidecar
 from .interfaces import Classifier, Data, Metrics, new_classifier
 from .privacy.ledger import Ledger, ledger_path
 from .privacy.mechanism import Terms, noised
+from .privacy.noise import choose_source
 
 __all__ = ["Site", "execute", "train_update"]
 
@@ -102,19 +103,21 @@ def _train(train: Callable[[Step], int], model_in: Path, model_out: Path, site: 
     settings = _settings(read_json_object(sent) if sent.exists() else {})
     terms, ledger = Terms.agreed(settings, os.environ), Ledger(ledger_path())
     step = _step("train", model_in, settings, site)
+    if terms:
+        source = choose_source(sum(array.size for array in step.received), os.environ)
     update: Sequence[Array] = step.received
     metadata: dict[str, Any] = {"num_examples": len(step.examples("train"))}
     if terms is None or terms.allow(ledger.read()):
         update, metadata["num_examples"] = train_update(train, step)
     if terms:
         # On disk before the update is: see ledger.py.
-        metadata["privacy"] = ledger.charge(terms)
+        metadata["privacy"] = ledger.charge(terms, source)
         if metadata["privacy"]["exhausted"]:
             # A step that fails would end FEDn's client, and an average needs an example.
             update, metadata["num_examples"] = step.received, 1
             print(f"privacy: the budget is used up, the model goes back as it came: {ledger.path}")
         else:
-            update = noised(step.received, update, terms)
+            update = noised(step.received, update, terms, source.add)
 
     with atomic_write(model_out) as file, atomic_write(sidecar(model_out)) as described:
         weights.save(file, update, like=step.received)

@@ -1,7 +1,8 @@
-"""Metrics under scikit-learn's names, in NumPy alone: a step that only measures stays light.
+"""Metrics under scikit-learn's names, in NumPy alone, because scikit-learn's are slow to import.
 
-A test holds them to scikit-learn's own figures. Unlike those, a metric that is not defined,
-because one class is missing, is NaN and no error.
+With those, a validation in NumPy takes 1.5 s in place of 0.4 s and 176 MB of memory in place of
+99 MB, and the environment is 200 MB larger. A test compares the values with scikit-learn's. Where a
+class is missing and a metric not defined, these return NaN, without a warning.
 """
 
 import numpy as np
@@ -11,11 +12,8 @@ from .data.examples import Array
 __all__ = [
     "accuracy_score",
     "average_precision_score",
-    "f1_score",
     "log_loss",
-    "precision_score",
     "recall_at_precision",
-    "recall_score",
     "roc_auc_score",
 ]
 
@@ -23,37 +21,6 @@ __all__ = [
 def accuracy_score(y_true: Array, y_pred: Array) -> float:
     """Return the share of predicted classes that are right."""
     return float(np.mean(y_pred == y_true))
-
-
-def precision_score(y_true: Array, y_pred: Array) -> float:
-    """Return the share of the predicted positives that are positive; NaN when none is predicted.
-
-    Args:
-        y_true: bool, shape (examples,), whether an example is positive.
-        y_pred: bool, same shape, whether it is predicted to be.
-    """
-    return _ratio(np.count_nonzero(y_true & y_pred), np.count_nonzero(y_pred))
-
-
-def recall_score(y_true: Array, y_pred: Array) -> float:
-    """Return the share of the positives that are predicted; NaN when there are none.
-
-    Args:
-        y_true: bool, shape (examples,), whether an example is positive.
-        y_pred: bool, same shape, whether it is predicted to be.
-    """
-    return _ratio(np.count_nonzero(y_true & y_pred), np.count_nonzero(y_true))
-
-
-def f1_score(y_true: Array, y_pred: Array) -> float:
-    """Return the harmonic mean of precision and recall; NaN with neither kind of positives.
-
-    Args:
-        y_true: bool, shape (examples,), whether an example is positive.
-        y_pred: bool, same shape, whether it is predicted to be.
-    """
-    positives = np.count_nonzero(y_true) + np.count_nonzero(y_pred)
-    return _ratio(2 * np.count_nonzero(y_true & y_pred), positives)
 
 
 def log_loss(y_true: Array, y_prob: Array) -> float:
@@ -120,10 +87,6 @@ def recall_at_precision(y_true: Array, y_score: Array, precision: float) -> floa
     true_positives, predicted, positives = _counts(y_true, y_score)
     reached = true_positives / predicted >= precision
     return float(np.max(true_positives / positives, initial=0.0, where=reached))
-
-
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")
 
 
 def _counts(y_true: Array, y_score: Array) -> tuple[Array, Array, int]:

@@ -19,7 +19,7 @@ def site_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a site's data, to which FEDN_DATA_PATH points; its ledger is beside it."""
     folder = tmp_path / "site"
     write_site(folder)
-    for name in ("NOISE", "CLIP", "BUDGET", "DELTA"):
+    for name in ("NOISE", "CLIP", "BUDGET", "DELTA", "SAFE_NOISE"):
         monkeypatch.delenv(f"PRIVACY_{name}", raising=False)
     monkeypatch.delenv("METRICS_MINIMUM", raising=False)
     monkeypatch.setenv("FEDN_DATA_PATH", str(folder))

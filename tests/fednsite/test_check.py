@@ -85,9 +85,17 @@ def test_a_site_sees_its_terms_and_its_ledger_before_it_joins(
     )
     capsys.readouterr()
     monkeypatch.setenv("PRIVACY_NOISE", "2")
+    monkeypatch.setitem(sys.modules, "opendp", None)
     run(monkeypatch, site_data)
     (_, statement) = capsys.readouterr().out.splitlines()
     assert statement == (
-        "privacy: noise of at least 2 times a clip of 1, epsilon up to 3 at delta 1e-05; so far 1 "
-        f"updates, epsilon {epsilon({2.0: 1}, 1e-5):.3g}: {ledger.path}"
+        "privacy: noise of at least 2 times a clip of 1, in floating point, which no proof covers; "
+        "epsilon up to 3 at delta 1e-05; so far 1 updates, 0 of them with noise from OpenDP, "
+        f"epsilon {epsilon({2.0: 1}, 1e-5):.3g}: {ledger.path}"
+    )
+    monkeypatch.setenv("PRIVACY_SAFE_NOISE", "1")
+    with pytest.raises(SystemExit) as ended:
+        run(monkeypatch, site_data)
+    assert str(ended.value.code).startswith(
+        "error: PRIVACY_SAFE_NOISE: expected OpenDP's noise, found: "
     )

@@ -38,7 +38,7 @@ def check_report(text: Message, report: dict[str, Any]) -> None:
     if not report:
         return
     plain = plainly_told(json.loads(text or "")["meta"])["privacy"]
-    for name in set(rounds.PRIVACY_NUMBERS) & report.keys():
+    for name in {*rounds.PRIVACY_NUMBERS, "safe_updates"} & report.keys():
         value = report[name]
         number = type(value) in (int, float) and math.isfinite(float(value))
         if not (value is None or (number and value == plain[name])):

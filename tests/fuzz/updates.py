@@ -29,7 +29,7 @@ from fuzz.zips import Member, squeezed, zipped
 
 PRIVACY: dict[str, Any] = {
     "noise": 1.0, "clip": 1.0, "budget": 8.0, "delta": 1e-5,
-    "epsilon": 3.5, "updates": 2, "exhausted": False,
+    "epsilon": 3.5, "updates": 2, "safe_updates": 1, "exhausted": False,
 }  # fmt: skip
 META: dict[str, Any] = {"num_examples": 40, "epochs": 1, "privacy": PRIVACY}
 RULES = ("fedavg", "median", "trimmed-mean", "krum", "multi-krum")

@@ -259,7 +259,8 @@ def test_what_a_site_gets_starts_its_image_on_its_data(client: dict[str, Any]) -
     assert client["image"] == "fraud-detection:1.0"
     assert client["user"] == "10001:10001"
     assert client["tmpfs"] == ["/tmp:mode=1777", "/work:mode=1777"]
-    unset = "PRIVACY_NOISE", "PRIVACY_CLIP", "PRIVACY_BUDGET", "PRIVACY_DELTA", "METRICS_MINIMUM"
+    own = ("NOISE", "CLIP", "BUDGET", "DELTA", "SAFE_NOISE")
+    unset = [*(f"PRIVACY_{name}" for name in own), "METRICS_MINIMUM"]
     expected = {"FEDN_CLIENT_CONFIG": "/config/client.yaml", **dict.fromkeys(unset, "")}
     assert client["environment"] == expected
     assert client["restart"] == "unless-stopped"

@@ -45,8 +45,13 @@ class Spending:
             return ""
         known = [value for value in values if value is not None]
         most = f"{max(known):.3g}" if len(known) == len(values) else "unbounded"
+        safe = sum(
+            one.get("safe_updates") is not None and one["safe_updates"] == one.get("updates")
+            for one in self.newest.values()
+        )
         deltas = [one["delta"] for one in self.newest.values() if one.get("delta")]
         return (
             f"privacy: {len(values)} sites sent noised updates; by their ledgers, the highest "
-            f"epsilon is {most}, delta {max(deltas, default=0):g}"
+            f"epsilon is {most}, delta {max(deltas, default=0):g}; {safe} sites had all their "
+            "noise from OpenDP"
         )

@@ -186,6 +186,9 @@ def _privacy_report(status: Mapping[str, Any]) -> PrivacyReport:
         known: PrivacyReport = {
             name: found[name] for name in PRIVACY_NUMBERS if _is_number(found[name])
         }
+        # A package of an earlier version does not tell.
+        if "safe_updates" in found and _is_number(found["safe_updates"]):
+            known["safe_updates"] = found["safe_updates"]
         return {**known, "exhausted": found["exhausted"] is True}
     except (KeyError, TypeError, ValueError, RecursionError):
         return {}

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from fednsite.privacy.accounting import epsilon
 from fednsite.privacy.mechanism import Terms, noised
+from fednsite.privacy.noise import add_floating_point_noise
 
 from ..runs.run import Weights
 
@@ -73,4 +74,5 @@ class Ledgers:
             return trained
         random = np.random.default_rng([self.seed, 4, number, client])
         received = [w.astype(t.dtype) for w, t in zip(weights, trained, strict=True)]
-        return noised(received, trained, self.terms, random.standard_normal)
+        add_noise = partial(add_floating_point_noise, draw=random.standard_normal)
+        return noised(received, trained, self.terms, add_noise)

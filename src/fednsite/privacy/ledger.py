@@ -18,6 +18,7 @@ from ..data.location import data_path
 from ..errors import PackageError
 from ..files import atomic_write, dump_json, read_json_object
 from .mechanism import Terms
+from .noise import FLOATING_POINT, NoiseSource
 
 __all__ = ["Ledger", "ledger_path"]
 
@@ -47,10 +48,19 @@ class Ledger:
 
         Raises `PackageError` when the file holds anything but a ledger.
         """
+        return self._read()[0]
+
+    def read_safe_updates(self) -> int:
+        """Return how many of the updates so far have noise that is safe in floating point."""
+        return self._read()[1]
+
+    def _read(self) -> tuple[dict[float, int], int]:
         try:
-            return _updates(read_json_object(self.path))
+            content = read_json_object(self.path)
+            updates = _updates(content)
+            return updates, _safe_updates(content, sum(updates.values()))
         except FileNotFoundError:
-            return {}
+            return {}, 0
         except (PackageError, ValueError) as error:
             cause = str(error).removeprefix(f"{self.path}: ")
             raise PackageError(
@@ -58,29 +68,30 @@ class Ledger:
                 f"{cause}; nothing was sent; put a whole copy of it back"
             ) from None
 
-    def charge(self, terms: Terms) -> dict[str, Any]:
+    def charge(self, terms: Terms, source: NoiseSource = FLOATING_POINT) -> dict[str, Any]:
         """Count one more update, on disk, if the budget allows it; return the statement about it.
 
-        The statement says `exhausted` where the budget does not allow it. Steps at the same time
-        wait for one another.
+        The statement says `exhausted` where the budget does not allow it, or else the source of
+        the noise. Steps at the same time wait for one another.
 
         Raises:
             PackageError: The ledger cannot be read.
             OSError: It cannot be written.
         """
         with self._locked():
-            updates = self.read()
+            updates, safe = self._read()
             if not terms.allow(updates):
-                return terms.statement(updates, exhausted=True)
+                return terms.statement(updates, safe, exhausted=True)
             updates[terms.noise] = updates.get(terms.noise, 0) + 1
-            statement = terms.statement(updates, exhausted=False)
+            statement = terms.statement(updates, safe + source.is_safe, exhausted=False)
             self._write(updates, statement)
-        return statement
+        return {**statement, "noise_source": source.name}
 
     def _write(self, updates: dict[float, int], statement: dict[str, Any]) -> None:
         counts = {repr(noise): count for noise, count in sorted(updates.items())}
-        # The figures are for people; only the counts are read again.
-        content = {"updates": counts, "epsilon": statement["epsilon"], "delta": statement["delta"]}
+        # Epsilon and delta are for people; only the counts are read again.
+        figures = {name: statement[name] for name in ("safe_updates", "epsilon", "delta")}
+        content = {"updates": counts, **figures}
         with atomic_write(self.path) as file:
             file.write(dump_json(content))
             file.flush()
@@ -126,3 +137,11 @@ def _updates(content: dict[str, Any]) -> dict[float, int]:
             raise ValueError(f"{json.dumps({text: count})} among its updates")
         updates[noise] = updates.get(noise, 0) + count
     return updates
+
+
+def _safe_updates(content: dict[str, Any], updates: int) -> int:
+    # A ledger of an earlier version has none.
+    count = content.get("safe_updates", 0)
+    if type(count) is not int or not 0 <= count <= updates:
+        raise ValueError(f'"safe_updates" of {json.dumps(count)}, of {updates} updates')
+    return count

@@ -12,8 +12,7 @@ it is the same for every framework. For what updates add up to, see accounting.p
 """
 
 import math
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,14 +22,13 @@ from ..data.examples import Array
 from ..errors import PackageError
 from ..settings import BaseSettings
 from .accounting import epsilon
+from .noise import SAFE_NOISE, AddNoise, add_floating_point_noise, demands_safe_noise
 
-__all__ = ["Terms", "noised", "secure_normal"]
+__all__ = ["Terms", "noised"]
 
 # What a site sets for itself. The server may ask for more, and never for less.
 NOISE, CLIP = "PRIVACY_NOISE", "PRIVACY_CLIP"
 BUDGET, DELTA = "PRIVACY_BUDGET", "PRIVACY_DELTA"
-# How many are drawn at a time, to bound the memory.
-NUMBERS_AT_A_TIME = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -58,13 +56,15 @@ class Terms:
         """
         own = {name: _own(environment, name) for name in (NOISE, CLIP, BUDGET, DELTA)}
         noise = max(settings.noise, own[NOISE] or 0.0)
+        needing = [name for name in (CLIP, BUDGET, DELTA) if own[name] is not None]
+        if demands_safe_noise(environment):
+            needing.append(SAFE_NOISE)
         if not noise:
-            for name in (CLIP, BUDGET, DELTA):
-                if own[name] is not None:
-                    raise PackageError(
-                        f"{name}: expected noise to go with it, found none in the settings of the "
-                        f"server nor in {NOISE}; nothing was sent; set {NOISE}=1, say, too"
-                    )
+            if needing:
+                raise PackageError(
+                    f"{needing[0]}: expected noise to go with it, found none in the settings of "
+                    f"the server nor in {NOISE}; nothing was sent; set {NOISE}=1, say, too"
+                )
             return None
         pairs = (
             (settings.clip, own[CLIP]),
@@ -78,8 +78,13 @@ class Terms:
         more = {**updates, self.noise: updates.get(self.noise, 0) + 1}
         return epsilon(more, self.delta) <= self.budget
 
-    def statement(self, updates: Mapping[float, int], exhausted: bool) -> dict[str, Any]:
-        """Return what an update's metadata state of its privacy: nothing that depends on data."""
+    def statement(
+        self, updates: Mapping[float, int], safe_updates: int, exhausted: bool
+    ) -> dict[str, Any]:
+        """Return what an update's metadata state of its privacy: nothing that depends on data.
+
+        safe_updates: how many of the updates have noise that is safe in floating point.
+        """
         return {
             "noise": self.noise,
             "clip": self.clip,
@@ -87,6 +92,7 @@ class Terms:
             "delta": self.delta,
             "epsilon": epsilon(updates, self.delta),
             "updates": sum(updates.values()),
+            "safe_updates": safe_updates,
             "exhausted": exhausted,
         }
 
@@ -106,35 +112,16 @@ def _own(environment: Mapping[str, str], name: str) -> float | None:
     return value
 
 
-def secure_normal(size: int) -> Array:
-    """Draw standard normal numbers, float64, shape (size,), from the system's random source.
-
-    By Box and Muller, "A Note on the Generation of Random Normal Deviates", 1958. Each is half the
-    sum of four, so that its last bits do not give away how it was made: Holohan and Braghin,
-    "Secure Random Sampling in Differential Privacy", 2021.
-    """
-    drawn = np.empty(size)
-    for start in range(0, size, NUMBERS_AT_A_TIME):
-        count = min(NUMBERS_AT_A_TIME, size - start)
-        bits = np.frombuffer(os.urandom(32 * count), np.uint64).reshape(2, 2, count)
-        # The upper 53 bits, all that a float64 holds of a number from 0 to 1.
-        radius, turn = (bits >> np.uint64(11)) * 2.0**-53
-        angle = 2 * np.pi * turn
-        pairs = np.sqrt(-2 * np.log1p(-radius)) * (np.cos(angle) + np.sin(angle))
-        drawn[start : start + count] = pairs.sum(axis=0) / 2
-    return drawn
-
-
 def noised(
     received: Sequence[Array],
     trained: Sequence[Array],
     terms: Terms,
-    draw: Callable[[int], Array] = secure_normal,
+    add_noise: AddNoise = add_floating_point_noise,
 ) -> list[Array]:
     """Return the received weights plus the clipped and noised change that training made.
 
     received, trained: arrays of equal shapes and dtypes. Arrays of whole numbers stay as received.
-    draw: returns so many standard normal numbers; a simulation, which protects nobody, repeats.
+    add_noise: adds the noise to the clipped change of all arrays, one after the other.
     Source: McMahan and others, "Learning Differentially Private Recurrent Language Models", 2018,
     section 2 (flat clipping); the noise is added here, before anything leaves.
     """
@@ -145,13 +132,12 @@ def noised(
     ]
     length = math.sqrt(math.fsum(float(np.square(change).sum()) for change in changes))
     shrink = min(1.0, terms.clip / length) if length else 1.0
-    noise = draw(sum(change.size for change in changes)) * (terms.noise * terms.clip)
+    clipped = np.concatenate([np.ravel(change * shrink) for change in changes])
+    released = add_noise(clipped, terms.noise, terms.clip)
     ends = np.cumsum([change.size for change in changes])[:-1]
     sent = []
-    for before, change, moves, added in zip(
-        received, changes, moved, np.split(noise, ends), strict=True
-    ):
+    for before, moves, change in zip(received, moved, np.split(released, ends), strict=True):
         # Rounding what was noised tells no more than it; what was received is known outside.
-        update = before + (change * shrink + added.reshape(change.shape))
+        update = before + change.reshape(before.shape)
         sent.append(update.astype(before.dtype) if moves else before.copy())
     return sent

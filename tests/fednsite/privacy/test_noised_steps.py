@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from fednsite.privacy.accounting import epsilon
 SIGMAS = 6
 
 pytestmark = pytest.mark.usefixtures("site_data")
+with_opendp = pytest.mark.skipif(find_spec("opendp") is None, reason="opendp is not installed")
 
 
 def flat(arrays: list[Array]) -> Array:
@@ -51,8 +54,9 @@ def test_two_equal_steps_send_different_noise_of_the_strength_that_was_asked_for
 
 
 def test_an_update_states_its_terms_and_what_they_have_added_up_to(
-    package: Package, tmp_path: Path
+    package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "opendp", None)
     for count in (1, 2):
         _, _, metadata = train(package, tmp_path, noise=2, clip=0.5, budget=9, delta=1e-6)
         assert metadata == {
@@ -64,9 +68,44 @@ def test_an_update_states_its_terms_and_what_they_have_added_up_to(
                 "delta": 1e-6,
                 "epsilon": epsilon({2.0: count}, 1e-6),
                 "updates": count,
+                "safe_updates": 0,
                 "exhausted": False,
+                "noise_source": "floating point",
             },
         }
+
+
+@with_opendp
+def test_an_update_with_noise_from_opendp_states_so_and_how_many_did_before(
+    package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRIVACY_SAFE_NOISE", "1")
+    _, _, metadata = train(package, tmp_path, noise=2)
+    assert metadata["privacy"]["noise_source"] == "opendp"
+    assert metadata["privacy"]["safe_updates"] == 1
+    monkeypatch.delenv("PRIVACY_SAFE_NOISE")
+    monkeypatch.setitem(sys.modules, "opendp", None)
+    _, _, metadata = train(package, tmp_path, noise=2)
+    assert metadata["privacy"]["noise_source"] == "floating point"
+    assert (metadata["privacy"]["updates"], metadata["privacy"]["safe_updates"]) == (2, 1)
+
+
+def test_without_opendp_a_site_that_demands_safe_noise_sends_and_counts_nothing(
+    package: Package,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PRIVACY_SAFE_NOISE", "1")
+    monkeypatch.setenv("PRIVACY_NOISE", "2")
+    monkeypatch.setitem(sys.modules, "opendp", None)
+    seed = Site().model().get_weights()
+    get_helper("numpyhelper").save(seed, str(tmp_path / "in.npz"))
+    assert execute(package.train, str(tmp_path / "in.npz"), str(tmp_path / "out"), Site()) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: PRIVACY_SAFE_NOISE: expected OpenDP's noise, found: ")
+    assert "nothing was sent" in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npz", "site"]
 
 
 def test_a_budget_that_is_used_up_sends_the_model_back_as_it_came(

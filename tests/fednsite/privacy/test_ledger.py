@@ -16,6 +16,7 @@ from fednsite.interfaces import new_classifier
 from fednsite.privacy.accounting import epsilon
 from fednsite.privacy.ledger import Ledger, ledger_path
 from fednsite.privacy.mechanism import Terms
+from fednsite.privacy.noise import FLOATING_POINT, OPENDP
 
 TERMS = Terms(noise=2.0, clip=1.0, budget=8.0, delta=1e-5)
 posix = pytest.mark.skipif(os.name != "posix", reason="the ledger needs POSIX locks")
@@ -36,9 +37,21 @@ def test_updates_of_different_noise_add_up_over_restarts(ledger: Ledger) -> None
     assert statement["epsilon"] == epsilon({2.0: 2, 5.0: 1}, 1e-5)
     assert json.loads(ledger.path.read_text("utf-8")) == {
         "updates": {"2.0": 2, "5.0": 1},
+        "safe_updates": 0,
         "epsilon": statement["epsilon"],
         "delta": 1e-5,
     }
+
+
+@posix
+def test_updates_with_safe_noise_are_counted_among_the_others(ledger: Ledger) -> None:
+    ledger.path.write_text('{"updates": {"2.0": 1}}')  # as earlier versions wrote it
+    sources = OPENDP, FLOATING_POINT, OPENDP
+    statements = [ledger.charge(TERMS, source) for source in sources]
+    assert [one["noise_source"] for one in statements] == ["opendp", "floating point", "opendp"]
+    assert [one["safe_updates"] for one in statements] == [1, 1, 2]
+    assert ledger.read_safe_updates() == 2
+    assert ledger.read() == {2.0: 4}
 
 
 @posix
@@ -72,6 +85,9 @@ def test_steps_at_the_same_time_are_all_counted_and_none_is_too_many(ledger: Led
         '{"updates": {"2.0": -1}}',
         '{"updates": {"2.0": true}}',
         '{"updates": {"2.0": 1.5}}',
+        '{"updates": {"2.0": 1}, "safe_updates": 2}',
+        '{"updates": {"2.0": 1}, "safe_updates": -1}',
+        '{"updates": {"2.0": 1}, "safe_updates": true}',
     ],
 )
 def test_a_broken_ledger_is_refused_and_stays_as_it_is(ledger: Ledger, content: str) -> None:

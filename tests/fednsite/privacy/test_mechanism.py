@@ -14,7 +14,8 @@ import pytest
 from fednsite.data.examples import Array
 from fednsite.errors import PackageError
 from fednsite.privacy.accounting import epsilon
-from fednsite.privacy.mechanism import NUMBERS_AT_A_TIME, Terms, noised
+from fednsite.privacy.mechanism import Terms, noised
+from fednsite.privacy.noise import NUMBERS_AT_A_TIME
 from fednsite.settings import BaseSettings
 
 # Standard errors that a measured figure may be off: by chance, once in 500 million tests.
@@ -115,6 +116,8 @@ def test_the_stricter_of_server_and_site_holds(
         ({"NOISE": "1", "BUDGET": "nan"}, "PRIVACY_BUDGET: expected a number above 0, found 'nan'"),
         ({"NOISE": "1", "DELTA": "1"}, "PRIVACY_DELTA: expected a number between 0 and 1"),
         ({"BUDGET": "3"}, "PRIVACY_BUDGET: expected noise to go with it, found none"),
+        ({"SAFE_NOISE": "1"}, "PRIVACY_SAFE_NOISE: expected noise to go with it, found none"),
+        ({"SAFE_NOISE": "yes"}, "PRIVACY_SAFE_NOISE: expected 0 or 1, found 'yes'"),
     ],
 )
 def test_what_a_site_sets_wrong_is_refused_by_name(own: dict[str, str], expected: str) -> None:
