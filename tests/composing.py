@@ -30,11 +30,11 @@ def services(folder: Path, **variables: str) -> dict[str, dict[str, Any]]:
 
 
 def fednkit(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a project: from its wheel, and on the standard library alone."""
+    """Run a command in a project, from its wheel."""
     (wheel,) = (folder / "vendor").glob("*.whl")
     code = f"import sys, runpy; sys.path.insert(0, {str(wheel)!r}); "
     code += "runpy.run_module('fednkit', run_name='__main__')"
-    command = [sys.executable, "-I", "-S", "-B", "-c", code, *words]
+    command = [sys.executable, "-I", "-B", "-c", code, *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 

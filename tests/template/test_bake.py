@@ -101,8 +101,8 @@ def test_the_archive_is_built_straight_from_the_wheel_on_the_standard_library_al
     archive.unlink()
     (wheel,) = (copy / "vendor").glob("*.whl")
     # -I and -S: on the standard library alone, as the hook needs it.
-    code = f"import sys, runpy; sys.path.insert(0, {str(wheel)!r}); sys.argv[1:] = ['package']; "
-    code += "runpy.run_module('fednkit', run_name='__main__')"
+    code = f"import sys, runpy; sys.path.insert(0, {str(wheel)!r}); "
+    code += "runpy.run_module('fednkit.package', run_name='__main__')"
     command = [python, "-I", "-S", "-B", "-c", code]
     shown = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=True)
     assert archive.read_bytes() == before
