@@ -9,7 +9,7 @@ TEXTS = [
     *("", " ", "\0", "\n", "a\nerror: b", "\x1b[2J", "\x9b2J", "\r", "\u2028", "\u202e", "\ufeff"),
     *("\ud800", "\udfff", "<script>alert(1)</script>", "<!--<script>", "</script>", "]]>", "&amp;"),
     *("<img src=x onerror=alert(1)>", "[red]x[/blue]", "{{ 7*7 }}", "%s%n", "../../x", "/etc/x"),
-    *("<!-- SECTIONS -->", "/* PLOTLY */", "javascript:alert(1)", '" onload="x', "'", "\\"),
+    *("{{ plotly }}", "{% endif %}{#", "javascript:alert(1)", '" onload="x', "'", "\\"),
     "C:\\x",
     *("NaN", "inf", "-inf", "1e999", "1e-999", "-0", "0x10", "1_000", "٣", "１", "½", "--5", "+5"),
     *("x" * 5000, "é" * 300, "9" * 400, "0", "1", "true", "True", "null", "None", "__proto__"),

@@ -9,7 +9,6 @@ import uuid
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from urllib.parse import urlsplit
 
 from ..package import archive, signing
@@ -17,14 +16,16 @@ from ..project.config import current
 from ..project.console import say
 from ..project.errors import ProjectError
 from ..project.paths import shown
+from ..project.templates import render
 from .connection import checked_url, read_token
 from .tokens import SECRET, make_token, secret_of, site_claims
 
-__all__ = ["Options", "copy_joining", "run", "seal", "write"]
+__all__ = ["Options", "copy_joining", "run", "write"]
 
 SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 TOKEN_DAYS = 365
-PYTHON_VERSIONS = "3.10, 3.11 or 3.12"
+# The public key and the package's signature; None where nothing is signed.
+Signed = tuple[str, str] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +65,8 @@ def run(options: Options) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        write(fresh / options.site, options.site, url, token, options.image or current().slug)
-        if signed:
-            seal(fresh / options.site, *signed)
+        image = options.image or current().slug
+        write(fresh / options.site, options.site, url, token, image, signed)
         if options.zip:
             made = Path(shutil.make_archive(str(fresh / "made"), "zip", fresh, options.site))
             made.chmod(0o600)
@@ -95,7 +95,7 @@ def _token(options: Options) -> str | None:
     return token
 
 
-def write(folder: Path, site: str, url: str, token: str | None, image: str) -> None:
+def write(folder: Path, site: str, url: str, token: str | None, image: str, signed: Signed) -> None:
     """Write all that a site needs, beside its data and an environment to run in."""
     project = current()
     checksum = hashlib.sha256(project.archive.read_bytes()).hexdigest()
@@ -107,18 +107,24 @@ def write(folder: Path, site: str, url: str, token: str | None, image: str) -> N
     shutil.copy(project.root / "requirements.lock", folder)
     copy_joining(folder)
     (folder / ".env").write_text(f"IMAGE={image}\n", "utf-8")
-    page = Template((folder / "JOIN.md").read_text("utf-8")).substitute(
-        project=project.name,
-        description=project.description,
-        author=project.author,
+    page = render(
+        "fednkit.joining",
+        "JOIN.md",
+        project=project,
         site=site,
         api_url=url,
-        slug=project.slug,
         checksum=checksum,
         image=image,
-        versions=PYTHON_VERSIONS,
+        signing_key=signed and signed[0],
     )
     (folder / "JOIN.md").write_text(page, "utf-8")
+    (folder / "client.yaml").write_text(_settings(site, url, checksum, token, signed), "utf-8")
+    if signed:
+        (folder / f"{project.slug}.tgz.minisig").write_text(signed[1], "utf-8")
+
+
+def _settings(site: str, url: str, checksum: str, token: str | None, signed: Signed) -> str:
+    """Return the text of client.yaml."""
     claims = site_claims(token) if token else None
     settings = {
         "api_url": url,
@@ -126,37 +132,25 @@ def write(folder: Path, site: str, url: str, token: str | None, image: str) -> N
         # Its own, so that a client which comes back is known for the same one.
         "client_id": claims[1] if claims else str(uuid.uuid4()),
         "package_checksum": checksum,
+        "token": token or None,
     }
+    if signed:
+        settings["signing_key"], settings["package_signature"] = signed
     # JSON strings are YAML strings.
-    lines = [f"{key}: {json.dumps(value)}" for key, value in settings.items()]
-    lines.append(f"token: {json.dumps(token)}" if token else '# token: "..."')
-    (folder / "client.yaml").write_text("\n".join(lines) + "\n", "utf-8")
+    return "".join(
+        f"{key}: {json.dumps(value)}\n" if value is not None else f'# {key}: "..."\n'
+        for key, value in settings.items()
+    )
 
 
 def copy_joining(folder: Path) -> None:
-    """Copy what runs at a site beside the archive: join.py and its package, page and compose file.
+    """Copy what runs at a site beside the archive: join.py, its package, and its compose file.
 
     The files come from the installed library, so that nothing of them lies in the project.
     """
     (folder / "joining").mkdir()
     for entry in files("fednkit.joining").iterdir():
-        if entry.name in ("join.py", "JOIN.md", "compose.yaml"):
+        if entry.name in ("join.py", "compose.yaml"):
             (folder / entry.name).write_bytes(entry.read_bytes())
         elif entry.name.endswith(".py"):
             (folder / "joining" / entry.name).write_bytes(entry.read_bytes())
-
-
-def seal(folder: Path, key: str, signature: str) -> None:
-    """Add the signature, for join.py and for the minisign tool, and how to check it by hand."""
-    (folder / f"{current().slug}.tgz.minisig").write_text(signature, "utf-8")
-    with (folder / "client.yaml").open("a", encoding="utf-8") as file:
-        for name, value in (("signing_key", key), ("package_signature", signature)):
-            file.write(f"{name}: {json.dumps(value)}\n")
-    with (folder / "JOIN.md").open("a", encoding="utf-8") as file:
-        file.write(
-            "\n## The package is signed\n\nThe client runs only what was signed with the key\n"
-            f"`{key}`:\ncompare it with what the initiator tells you on another way than this "
-            "folder came. A package of\nanother key, or one older than what ran here last, is not "
-            "even unpacked. By hand, with\n[minisign](https://jedisct1.github.io/minisign/):\n\n"
-            f"```\nminisign -Vm {current().slug}.tgz -P {key}\n```\n"
-        )
