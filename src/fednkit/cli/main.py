@@ -4,6 +4,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from .. import __version__
 from ._commands import COMMANDS, overview
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ def main(arguments: list[str] | None = None) -> None:
     if not words or words[0] in ("--help", "-h"):
         print(overview())
         return
-    # Imported late, because the overview does not need it.
+    if words == ["--version"]:
+        print(f"fednkit {__version__}")
+        return
+    # Imported late, because the two above need nothing that is installed.
     from ..project.errors import PackageError
 
     _stop_on_signals()
