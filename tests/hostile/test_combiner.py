@@ -2,7 +2,6 @@
 
 import queue
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import fedn.network.grpc.fedn_pb2 as fedn
 import fedn.network.grpc.fedn_pb2_grpc as rpc
 import grpc
 import pytest
-from hostile.conftest import KINDS, serving
 from hostile_sites import Network, Site, model, network, wait_for
 
 from fednkit.network._calls import FOR_CONTROLLER, FOR_SITES
@@ -20,19 +18,6 @@ from fednkit.network._sites import Sites
 from fednkit.network._updates import RoundUpdates
 
 pytestmark = pytest.mark.xdist_group("hostile")
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def running(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Network]:
-    with serving(request.param, tmp_path_factory.mktemp("combiner")) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def sites(running: Network) -> list[Site]:
-    return running.join(3)
 
 
 def test_an_update_without_a_model_does_not_switch_the_guard_off(
