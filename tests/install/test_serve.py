@@ -70,7 +70,7 @@ def test_it_says_where_it_is_and_a_signal_stops_it_with_one_line(
         r"controller: http://127\.0\.0\.1:\d+\n"
         r"combiner: 127\.0\.0\.1:\d+\n"
         r"log: runs/\d{8}-\d{6}-serve(-\d)?/server\.log\n"
-        r"stop with Ctrl-C; models, packages and sites are not kept\n",
+        r"models, packages and sites are not kept; stop with Ctrl-C\n",
         printed,
     )
     process.send_signal(number)

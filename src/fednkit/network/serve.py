@@ -128,7 +128,7 @@ def serve(setup: Setup) -> None:
         if setup.store:
             lines.append(f"kept in {shown(Path(setup.store))}; stop with Ctrl-C")
         else:
-            lines.append("stop with Ctrl-C; models, packages and sites are not kept")
+            lines.append("models, packages and sites are not kept; stop with Ctrl-C")
         print("\n".join(lines), flush=True)
         server.child.wait()
         raise ProjectError(f"{shown(server.log)}: FEDn's server ended: {server.exit_cause()}")
