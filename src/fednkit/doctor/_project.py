@@ -1,4 +1,4 @@
-"""What can be wrong with the project; for the doctor."""
+"""The doctor's checks of the project."""
 
 import hashlib
 import json
@@ -25,12 +25,12 @@ from ..project.paths import by_number, shown
 from ._machine import pinned_requirements
 
 ENTRY_POINTS = "train", "validate", "predict"
-# Never to be under version control: data, results, tokens, and models, which learnt from data.
-PRIVATE = "data", "runs", "invitations", ".env", ":(glob)*.npz", "*.tar.gz"
+# Must not be in git: data, results, tokens, and models, which are trained on data.
+PRIVATE_PATHS = "data", "runs", "invitations", ".env", ":(glob)*.npz", "*.tar.gz"
 
 
 def lock() -> str:
-    """Check that the lock file holds the versions that the requirements pin."""
+    """Check that the lock file has the versions that the requirements pin."""
     file = current().root / "requirements.lock"
     if not file.exists():
         raise ProjectError(f"expected {shown(file)}, found none; run: make lock")
@@ -44,7 +44,7 @@ def lock() -> str:
 
 
 def manifest() -> str:
-    """Check that FEDn's client finds the entry points, and just one fedn.yaml."""
+    """Check that fedn.yaml names existing entry points, and that there is only one such file."""
     file = current().client / "fedn.yaml"
     try:
         content = yaml.safe_load(file.read_text("utf-8"))
@@ -70,14 +70,14 @@ def manifest() -> str:
 
 
 def package() -> str:
-    """Check that the archive is there, and as new as its sources; nothing in it must stay here."""
+    """Check that the archive exists, is up to date, and contains nothing private."""
     members = archive.package_files(current().client)
     archive.check_fresh()
     return f"{shown(current().archive)}, {len(members)} files"
 
 
 def library() -> str:
-    """Check that the package imports nothing of FEDn, and that its settings hold up."""
+    """Check that the package does not import FEDn, and that its settings and schema load."""
     for file in current().client.rglob("*.py"):
         if re.search(r"^\s*(import|from)\s+(fedn|fednkit)\b", file.read_text("utf-8"), re.M):
             raise ProjectError(
@@ -89,13 +89,13 @@ def library() -> str:
 
 
 def seed_model() -> str:
-    """Check that the seed model is there, and fits the model."""
+    """Check that the seed model exists and fits the classifier."""
     seed.check(current().seed)
     return shown(current().seed)
 
 
 def data_of_sites() -> str:
-    """Check that every trial site's data keeps the contract."""
+    """Check that the data of every trial site satisfies the contract."""
     found = sorted(current().data.glob("site-*"), key=lambda path: by_number(path.name))
     if not found:
         return "no trial sites yet"
@@ -106,7 +106,7 @@ def data_of_sites() -> str:
 
 
 def entry_points() -> str:
-    """Run training and validation once, as FEDn's client does, on sample data if need be."""
+    """Run training and validation once like FEDn's client, on sample data if there are no sites."""
     archive.check_fresh()
     seed.check(current().seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -135,7 +135,7 @@ def entry_points() -> str:
 
 
 def sample(folder: Path) -> Path:
-    """Make sample data for one site."""
+    """Write sample data for one site, and return the file."""
     data = kind()
     everything = data.make(None, 0)
     file = folder / data.FILE_NAME
@@ -145,7 +145,7 @@ def sample(folder: Path) -> Path:
 
 
 def invitations() -> str:
-    """Check that those that were invited will run the package that is built now."""
+    """Check that all invitations are for the current package."""
     expected = hashlib.sha256(current().archive.read_bytes()).hexdigest()
     files = sorted((current().root / "invitations").glob("*/client.yaml"))
     for file in files:
@@ -158,8 +158,8 @@ def invitations() -> str:
 
 
 def version_control() -> str:
-    """Check that no data, result or secret is in git."""
-    command = ["git", "ls-files", "--", *PRIVATE]
+    """Check that git contains no data, results or secrets."""
+    command = ["git", "ls-files", "--", *PRIVATE_PATHS]
     try:
         listed = subprocess.run(
             command, cwd=current().root, capture_output=True, text=True, check=False
