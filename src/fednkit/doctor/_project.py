@@ -81,7 +81,7 @@ def library() -> str:
     for file in current().client.rglob("*.py"):
         if re.search(r"^\s*(import|from)\s+(fedn|fednkit)\b", file.read_text("utf-8"), re.M):
             raise ProjectError(
-                f"{shown(file)} imports fedn or fednkit, which sites need not have; take it out"
+                f"{shown(file)} imports fedn or fednkit, which sites may not have; remove it"
             )
     with model_library() as package:
         package.settings()

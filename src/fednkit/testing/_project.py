@@ -1,4 +1,4 @@
-"""The project around the package: what ships, and what the sites install."""
+"""Checks of the archive and the lock file."""
 
 import re
 from collections.abc import Iterator
@@ -31,9 +31,9 @@ def the_same_sources_give_the_same_archive() -> None:
 
 
 def requirements(name: str) -> Iterator[tuple[Requirement, set[str]]]:
-    """Yield each requirement of a file, with its hashes."""
+    """Yield each requirement of a file and its hashes."""
     text = (current().root / name).read_text("utf-8").replace("\\\n", " ")
-    # Without pip's options: where the lock says to look for PyTorch's builds.
+    # Skip pip's options, such as the index of PyTorch's builds.
     for line in re.sub(r"(?m)^--.*", "", text).splitlines():
         need, *hashes = line.partition("#")[0].split(" --hash=")
         if need.strip():
@@ -41,7 +41,7 @@ def requirements(name: str) -> Iterator[tuple[Requirement, set[str]]]:
 
 
 def pins(name: str, environment: dict[str, str]) -> dict[str, str]:
-    """Return the versions that a file asks for in an environment."""
+    """Return the version specifiers of a file that apply to an environment, by package."""
     needs = [need for need, _ in requirements(name)]
     meant = [need for need in needs if need.marker is None or need.marker.evaluate(environment)]
     pinned = {re.sub(r"[-_.]+", "-", need.name.lower()): str(need.specifier) for need in meant}
