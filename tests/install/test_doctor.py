@@ -176,7 +176,7 @@ FAULTS = {
     "a library that needs FEDn": (
         rebuilt(edit("client/model/data.py", "import numpy", "import fedn\nimport numpy")),
         "model library",
-        "client/model/data.py imports fedn or fednkit, which sites need not have",
+        "client/model/data.py imports fedn or fednkit, which sites may not have",
     ),
     "a setting that makes no sense": (
         rebuilt(edit("client/model/settings.py", "epochs: int = 3", "epochs: int = 0")),
