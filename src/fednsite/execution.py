@@ -112,7 +112,7 @@ def _train(train: Callable[[Step], int], model_in: Path, model_out: Path, site: 
         if metadata["privacy"]["exhausted"]:
             # A failed step would stop FEDn's client. An average needs at least one example.
             update, metadata["num_examples"] = step.received, 1
-            print(f"privacy: the budget is used up, the model goes back as it came: {ledger.path}")
+            print(f"privacy: the budget is used up; the model is returned unchanged: {ledger.path}")
         else:
             update = noised(step.received, update, terms)
 

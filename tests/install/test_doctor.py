@@ -141,7 +141,7 @@ FAULTS = {
     "an entry point that is not there": (
         rebuilt(edit("client/fedn.yaml", "python train.py", "python learn.py")),
         "fedn.yaml",
-        "client/fedn.yaml: 'python learn.py': there is no client/learn.py",
+        "client/fedn.yaml: 'python learn.py': expected client/learn.py, found none",
     ),
     "no YAML": (
         rebuilt(edit("client/fedn.yaml", "entry_points:", "entry_points: [")),

@@ -49,7 +49,7 @@ def read_update(content: bytes, like: Weights) -> Weights:
                 # Other methods can unpack to any size before the size is known.
                 plain = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
                 if any(member.compress_type not in plain for member in archive.infolist()):
-                    raise ValueError("packed in another way than numpy packs")
+                    raise ValueError("compressed by another method than numpy's")
         if size > bound:
             raise ValueError(f"expected at most {bound} bytes of weights, found {size}")
         with warnings.catch_warnings():
@@ -62,7 +62,7 @@ def read_update(content: bytes, like: Weights) -> Weights:
                 found = [arrays[key] for key in keys]
         # numpy returns members that are not arrays as bytes.
         if not all(isinstance(array, np.ndarray) for array in found):
-            raise ValueError("a member that is no array")
+            raise ValueError("a member that is not an array")
         return found
     except Exception as error:
         # No bytes from a site may stop a round.

@@ -60,7 +60,7 @@ def manifest() -> str:
         script = command.split()[-1]
         if not (current().client / script).is_file():
             missing = shown(current().client / script)
-            raise ProjectError(f"{shown(file)}: '{command}': there is no {missing}")
+            raise ProjectError(f"{shown(file)}: '{command}': expected {missing}, found none")
     others = [path for path in current().client.rglob("fedn.yaml") if path != file]
     if others:
         raise ProjectError(
@@ -128,7 +128,7 @@ def entry_points() -> str:
                 check=False,
             )
             if result.returncode:
-                last = (result.stderr.strip() or "it said nothing").splitlines()[-1]
+                last = (result.stderr.strip() or "no error message").splitlines()[-1]
                 raise ProjectError(f"{name}.py: {last.removeprefix('error: ')}")
         counted = json.loads(Path(seen, "out-metadata").read_text("utf-8"))["num_examples"]
     return f"one epoch on {counted:,} examples"

@@ -100,13 +100,13 @@ class Npz:
         try:
             with self._open(name) as member:
                 if NPY.read_magic(member) != (1, 0):
-                    raise NpzError(f"'{name}' is no plain array")
+                    raise NpzError(f"'{name}' is not a plain array")
                 with warnings.catch_warnings():
                     # numpy warns about headers from Python 2 and deprecated dtypes.
                     warnings.simplefilter("error")
                     shape, fortran, dtype = NPY.read_array_header_1_0(member)
                 if dtype.hasobject or dtype.fields or dtype.subdtype or min(shape, default=0) < 0:
-                    raise NpzError(f"'{name}' is no plain array")
+                    raise NpzError(f"'{name}' is not a plain array")
                 fit(shape, dtype)
                 count = math.prod(shape)
                 if member.tell() + count * dtype.itemsize != self._zip.getinfo(name).file_size:
@@ -135,13 +135,13 @@ class Npz:
 
     def _open(self, name: str) -> IO[bytes]:
         if self.names.count(name) != 1:
-            raise NpzError(f"expected '{name}' in it once, found it {self.names.count(name)} times")
+            raise NpzError(f"expected one '{name}' in it, found {self.names.count(name)}")
         entry = self._zip.getinfo(name)
         # Other methods can unpack to any size before the size is known.
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise NpzError(f"'{name}' is packed in another way than numpy packs")
+            raise NpzError(f"'{name}' is compressed by another method than numpy's")
         if entry.file_size > self._left:
-            raise NpzError(f"'{name}' unpacks to {entry.file_size:,} bytes: too many")
+            raise NpzError(f"'{name}' unpacks to {entry.file_size:,} bytes, which is too large")
         max_ratio = 1 if entry.compress_type == zipfile.ZIP_STORED else MAX_DEFLATE_RATIO
         if entry.file_size > min(entry.compress_size, self._size) * max_ratio:
             raise NpzError(f"'{name}' claims to be larger than it can be")
@@ -156,11 +156,11 @@ def _fill(member: IO[bytes], view: memoryview) -> None:
         # zipfile's `readinto` is no faster.
         piece = member.read(min(CHUNK_BYTES, end - position))
         if not piece:
-            raise NpzError("cut short")
+            raise NpzError("truncated")
         view[position : position + len(piece)] = piece
         position += len(piece)
     if member.read(1):
-        raise NpzError("longer than it says")
+        raise NpzError("longer than the archive's list says")
 
 
 def _wrong(error: Exception) -> NpzError:
