@@ -21,7 +21,7 @@ class Options:
     Attributes:
         source: Draft the schema from this file.
         label: Column to predict (tables only).
-        out: Write the schema to this file and overwrite it (default: print it).
+        out: Write the schema to this file, overwriting it (default: print it).
     """
 
     source: Path
@@ -39,7 +39,7 @@ def run(options: Options) -> None:
         write_atomically(options.out, text.encode())
         print(f"{shown(options.out.resolve())}: {len(schema['fields'])} fields")
     print(
-        "a draft: its limits come from this file alone, widened; every site must keep them",
+        "this is a draft: its limits are those of this file, widened; every site must satisfy them",
         file=sys.stderr,
     )
 

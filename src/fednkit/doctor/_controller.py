@@ -71,9 +71,11 @@ def combiners(api: APIClient) -> str:
 def sites(api: APIClient) -> str:
     """Check that all online sites have different names: FEDn would mix up their messages."""
     clients = [c["name"] for c in listed(api.get_clients()) if c["status"] == "online"]
-    twice = [name for name, count in Counter(clients).items() if count > 1]
-    if twice:
-        raise ProjectError(f"several are called '{twice[0]}'; invite each under a name of its own")
+    duplicates = [name for name, count in Counter(clients).items() if count > 1]
+    if duplicates:
+        raise ProjectError(
+            f"several sites are called '{duplicates[0]}'; invite each with its own name"
+        )
     return f"online: {', '.join(sorted(clients)) or 'none'}"
 
 

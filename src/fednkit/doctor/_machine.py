@@ -46,7 +46,7 @@ def packages() -> str:
     clashes = subprocess.run(command, capture_output=True, text=True, check=False)
     if clashes.returncode:
         raise ProjectError(f"{clashes.stdout.splitlines()[0]}; run: make clean setup")
-    return f"{pins} as pinned, and no clash"
+    return f"{pins} as pinned, without conflicts"
 
 
 def pinned_requirements() -> list[tuple[str, str]]:
@@ -55,12 +55,12 @@ def pinned_requirements() -> list[tuple[str, str]]:
     for file in REQUIREMENTS:
         for line in (current().root / file).read_text("utf-8").splitlines():
             match = re.match(r"([\w.-]+)(?:\[[\w,]+\])?==([\w.+]+)\s*(?:;(.*))?$", line)
-            if match and (match[3] is None or holds(match[3])):
+            if match and (match[3] is None or applies(match[3])):
                 pins.append((match[1], match[2]))
     return pins
 
 
-def holds(marker: str) -> bool:
+def applies(marker: str) -> bool:
     """Return whether an environment marker (PEP 508) applies here, according to pip's parser."""
     try:
         from pip._vendor.packaging.markers import Marker
@@ -75,7 +75,7 @@ def temporary_folder() -> str:
     folder = tempfile.gettempdir()
     if re.search(r"[^\w./@:+-]", folder):
         raise ProjectError(
-            f"'{folder}' holds a character that FEDn's commands break at; run: export TMPDIR=/tmp"
+            f"'{folder}' has a character that breaks FEDn's commands; run: export TMPDIR=/tmp"
         )
     return folder
 

@@ -102,7 +102,7 @@ def data_of_sites() -> str:
     with model_library() as package:
         for folder in found:
             check(package.data, folder)
-    return f"{len(found)} trial sites keep the contract"
+    return f"{len(found)} trial sites satisfy the contract"
 
 
 def entry_points() -> str:
@@ -152,7 +152,7 @@ def invitations() -> str:
         if yaml.safe_load(file.read_text("utf-8")).get("package_checksum") != expected:
             raise ProjectError(
                 f"{shown(file.parent)} was written for another package, which its client would "
-                "refuse; remove it, and invite again"
+                "reject; remove it, and invite again"
             )
     return f"{len(files)} for this package" if files else "none yet"
 
@@ -168,8 +168,8 @@ def version_control() -> str:
         return "no git here"
     if files := listed.stdout.split("\n")[:-1]:
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-        raise ProjectError(f"git holds {files[0]}{more}; run: git rm -r --cached '{files[0]}'")
-    return "holds no data and no secret"
+        raise ProjectError(f"git contains {files[0]}{more}; run: git rm -r --cached '{files[0]}'")
+    return "contains no data, results or secrets"
 
 
 CHECKS = {

@@ -89,7 +89,7 @@ def check_installed() -> None:
     if differing:
         more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
         raise ProjectError(
-            f"{root / differing[0]}{more}: expected what is in {shown(wheel)}, found another; "
+            f"{root / differing[0]}{more}: expected the content of {shown(wheel)}, found another; "
             f"{ADVICE}"
         )
 

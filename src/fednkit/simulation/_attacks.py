@@ -27,7 +27,7 @@ class AttackOptions:
 
     Attributes:
         attack: Attack by the hostile clients (default: none).
-        attackers: Share of hostile clients (default: 0.2).
+        attackers: Share of hostile clients (default: 0.2 with --attack).
         attack_strength: Factor of the attack (default: 10; for constant: 1).
 
     Raises:
@@ -48,7 +48,7 @@ class AttackOptions:
         if share is not None and not 0 <= share <= 1:
             raise ProjectError(f"--attackers: expected 0 to 1, found {share:g}")
         if strength is not None and DEFAULT_STRENGTHS[self.attack] is None:
-            raise ProjectError(f"--attack-strength: {self.attack} has none")
+            raise ProjectError(f"--attack-strength: {self.attack} has no strength")
         if strength is not None and not np.isfinite(strength):
             raise ProjectError(f"--attack-strength: expected a number, found {strength:g}")
 

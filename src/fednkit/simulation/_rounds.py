@@ -88,7 +88,7 @@ class Simulation:
             self.aggregation.restore(state)
             return weights
         weights = self.run.seed()
-        self.keep(0, weights, {"clients": [], "dropped": [], "late": [], "failed": {}})
+        self.save(0, weights, {"clients": [], "dropped": [], "late": [], "failed": {}})
         return weights
 
     def round(self, number: int, weights: Weights) -> Weights:
@@ -98,11 +98,11 @@ class Simulation:
         random = np.random.default_rng([self.options.seed, 2, number])
         count = max(1, round(self.options.participation * self.clients))
         chosen = sorted(random.permutation(self.clients)[:count].tolist())
-        fates = random.random((self.clients, 2))
-        dropped = [c for c in chosen if fates[c, 0] < self.options.dropout]
-        late = [c for c in chosen if c in self.slow and fates[c, 1] < 0.5 and c not in dropped]
-        away = {*dropped, *late, *self.ledgers.exhausted(self.run.lines)}
-        training = [c for c in chosen if c not in away]
+        draws = random.random((self.clients, 2))
+        dropped = [c for c in chosen if draws[c, 0] < self.options.dropout]
+        late = [c for c in chosen if c in self.slow and draws[c, 1] < 0.5 and c not in dropped]
+        absent = {*dropped, *late, *self.ledgers.exhausted(self.run.lines)}
+        training = [c for c in chosen if c not in absent]
 
         calls = [(client, weights, self.sent) for client in training]
         together = max(1, len(calls) // (2 * self.pool.workers))
@@ -117,7 +117,7 @@ class Simulation:
                 sent, examples = result
                 update = self.ledgers.protect(weights, sent, number, client)
                 if client in self.attackers:
-                    update = self.forged(number, client, weights, update)
+                    update = self.forge(number, client, weights, update)
                 arrived[client] = update, {"num_examples": examples}
         if failed and self.options.on_error == "stop":
             raise ProjectError(
@@ -125,19 +125,19 @@ class Simulation:
                 "without them"
             )
         # As in FEDn, a round without updates keeps the model.
-        combined, known = combine_round(weights, arrived, self.defence, self.average(weights))
+        combined, outcome = combine_round(weights, arrived, self.defence, self.average(weights))
         new = weights if combined is None else combined
         if self.attackers:
-            known["attackers"] = [client for client in training if client in self.attackers]
-        for line in outcomes.warnings(known, "client {}".format, offset=1):
-            say(f"round {number}: {line}")
+            outcome["attackers"] = [client for client in training if client in self.attackers]
+        for warning in outcomes.warnings(outcome, "client {}".format, offset=1):
+            say(f"round {number}: {warning}")
         size = sum(array.nbytes for array in weights)
-        who = {"clients": chosen, "dropped": dropped, "late": late, "failed": failed} | known
-        who |= self.ledgers.entry(self.run.lines, chosen)
-        self.keep(number, new, who | {"bytes": size * (len(chosen) + len(arrived))}, started)
+        line = {"clients": chosen, "dropped": dropped, "late": late, "failed": failed} | outcome
+        line |= self.ledgers.entry(self.run.lines, chosen)
+        self.save(number, new, line | {"bytes": size * (len(chosen) + len(arrived))}, started)
         return new
 
-    def forged(self, number: int, client: int, weights: Weights, update: Weights) -> Weights:
+    def forge(self, number: int, client: int, weights: Weights, update: Weights) -> Weights:
         """Return the update that a hostile client sends in a round."""
         seed = [self.options.seed, 5, number, client]
         return forge(self.options.attack, self.options.strength, weights, update, seed)
@@ -148,7 +148,7 @@ class Simulation:
             weights, [(update, data["num_examples"]) for update, data in admitted.values()]
         )
 
-    def keep(
+    def save(
         self, number: int, weights: Weights, line: dict[str, Any], started: float | None = None
     ) -> None:
         """Measure a global model; write its line, the models and the checkpoint."""

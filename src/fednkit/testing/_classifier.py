@@ -79,7 +79,7 @@ def weights_come_back_as_they_were_set(factory: Factory) -> None:
     target.set_weights(source.get_weights())
     expect(
         equal(target.get_weights(), source.get_weights()),
-        "get_weights: expected just what set_weights was given, in the same order",
+        "get_weights: expected the arrays that set_weights received, in the same order",
     )
 
 

@@ -107,8 +107,8 @@ def steps_in_any_order_give_what_they_give_alone() -> None:
             kind = kinds[number % len(kinds)]
             expect(
                 one.step(*kind) == alone[kind],
-                f"{kind[0]}.py: expected what a process of its own gives, bit for bit, found "
-                "another result after other steps; keep no state from step to step",
+                f"{kind[0]}.py: expected the result of a separate process, bit for bit, found "
+                "another result after other steps; keep no state between steps",
             )
         expect(one.sockets() == one.started, "expected one worker for all steps")
 
@@ -140,7 +140,7 @@ def updates_with_noise_are_counted_whoever_does_the_step() -> None:
         restarted = one.sockets()
         found = [train() for _ in range(3)]
         expected = [(False, 2), (False, 3), (True, 3)]
-        expect(found == expected, f"expected the ledger to go on as {expected}, found {found}")
+        expect(found == expected, f"expected the ledger to continue as {expected}, found {found}")
         expect(one.sockets() == restarted, "expected one worker for the steps under these terms")
         counted = Ledger(one.site.folder / "ledger.json").read()
         expect(counted == {2.0: 3}, f"expected three updates in the ledger, found {counted}")

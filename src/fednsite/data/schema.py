@@ -92,7 +92,7 @@ class Schema:
                 f"{MAX_CLASSES:,}, found {len(label.choices):,}"
             )
         if not fields:
-            raise PackageError(f"{path}: expected at least one field beside the label")
+            raise PackageError(f"{path}: expected at least one field besides the label")
         return cls(tuple(fields.values()), label)
 
 
