@@ -1,4 +1,4 @@
-"""Refuse answers that would not make a working project: all at once, one line each."""
+"""Reject invalid answers: report all of them, one line each."""
 
 import json
 import re
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 ANSWERS = json.loads(r'''{{ cookiecutter | tojson }}''')  # fmt: skip
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-LONGEST = {"project_name": 100, "project_slug": 60, "author_name": 100}
-# Names that no file or folder can have on Windows, whatever the ending.
+MAX_CHARACTERS = {"project_name": 100, "project_slug": 60, "author_name": 100}
+# Windows does not allow these names for files and folders, with any ending.
 RESERVED = {
     "aux",
     "con",
@@ -22,14 +22,14 @@ RESERVED = {
 
 
 def mistakes(answers: dict[str, str]) -> Iterator[str]:
-    """Yield one line for each answer that cannot be used."""
-    for name, longest in LONGEST.items():
+    """Yield one line for each invalid answer."""
+    for name, limit in MAX_CHARACTERS.items():
         answer = answers[name]
         if not answer.strip():
             yield f"{name}: expected a text, found nothing"
-        elif len(answer) > longest:
-            yield f"{name}: expected at most {longest} characters, found {len(answer)}"
-        # Controls, line ends and lone surrogates: they belong into no line of a file.
+        elif len(answer) > limit:
+            yield f"{name}: expected at most {limit} characters, found {len(answer)}"
+        # Control characters, line breaks and lone surrogates would break the generated files.
         odd = next((c for c in answer if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")), "")
         if odd:
             yield f"{name}: expected printable text, found the character U+{ord(odd):04X}"

@@ -1,7 +1,7 @@
-"""The site's side of a compute package: what runs where the data is, and ships as source.
+"""The site's part of a compute package, which ships as source and runs next to the data.
 
-An entry point such as `train.py` imports `fednsite.step` and nothing else at its top. The model
-library, the package `model` beside the entry points, is found by that name:
+An entry point such as `train.py` imports only `fednsite.step` at the top. The model library is the
+package `model` in the same folder:
 
 - `model.classifier.Classifier(input_shape, num_classes, seed=0)` with `get_weights`,
   `set_weights`, `fit` and `predict`;
@@ -9,7 +9,7 @@ library, the package `model` beside the entry points, is found by that name:
 - `model.metrics.evaluate(labels, probabilities)`;
 - `model.settings.Settings`, a `fednsite.settings.BaseSettings`.
 
-Nothing here imports FEDn or `fednkit`, and importing this package imports nothing.
+No module here imports FEDn or `fednkit`, and importing this package imports no other module.
 """
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What an entry point works with. Importing this imports nothing else: see step.py."""
+"""The argument of an entry point. Imports no other module at the top: see step.py."""
 
 # Importing typing would take longer than everything else here.
 TYPE_CHECKING = False
@@ -14,9 +14,9 @@ class Step:
     """One call of an entry point: the global model, this site's examples, and the settings.
 
     Attributes:
-        model: The classifier. It keeps whatever weights the step before left in it.
+        model: The classifier. Its weights may be left over from an earlier step.
         received: The weights of the global model, in the order of `model.get_weights`.
-        settings: The `Settings` of the model library, with what the server sent for this round.
+        settings: The `Settings` of the model library, with the server's settings for this round.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class Step:
         self._examples = examples
 
     def examples(self, part: "Part") -> "Examples":
-        """Return the site's examples: those to "train" on, those held out to "test", or "all"."""
+        """Return the site's "train" examples, its held-out "test" examples, or "all"."""
         return self._examples(part)
 
     @property
     def seed(self) -> int:
-        """The seed of this training step: another one for each site and each round."""
+        """The seed of this training step, which differs between sites and between rounds."""
         from .data.seeding import training_seed
 
         examples = self.examples("train")

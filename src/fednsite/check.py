@@ -1,6 +1,6 @@
-"""Check whether a site's data keeps the contract of schema.json: python -m fednsite.check FILE.
+"""Check a site's data against the contract in schema.json: python -m fednsite.check FILE.
 
-Where noise is asked for, also state the site's terms and what its ledger holds.
+If updates get noise, also print the site's privacy terms and the state of its ledger.
 """
 
 import os
@@ -23,14 +23,14 @@ __all__ = ["check", "privacy_statement"]
 
 
 def check(data: "Data", file: Path) -> str:
-    """Read a file as training and validation will; return one line about what is in it.
+    """Read a file as training and validation do; return a one-line summary.
 
     Args:
         data: The module `model.data` of the package.
-        file: The file, or a folder that holds just one.
+        file: The file, or a folder with a single data file.
 
     Raises:
-        PackageError: The data breaks a rule, which is named.
+        PackageError: The data breaks a rule; the message names it.
     """
     train, test = data.load("train", file), data.load("test", file)
     counts = Counter([*train.labels.tolist(), *test.labels.tolist()])
@@ -43,12 +43,14 @@ def check(data: "Data", file: Path) -> str:
 
 
 def privacy_statement() -> str:
-    """Return under which terms an update would leave the site now, and what its ledger holds.
+    """Return the current privacy terms of the site's updates and the state of its ledger.
 
-    Returns an empty text where there would be no noise.
+    Returns:
+        One line; empty if updates get no noise.
 
     Raises:
-        PackageError: A variable of the site is wrong, or it demands safe noise that is impossible.
+        PackageError: An environment variable of the site is invalid, or it demands safe noise
+            where that is impossible; the message names the variable.
     """
     from model.settings import Settings
 
@@ -73,7 +75,7 @@ def privacy_statement() -> str:
 
 
 def _data() -> "Data":
-    """Import the package's `model.data`, which reads the contract, from the working folder."""
+    """Import the package's `model.data` from the working folder."""
     try:
         from model import data
     except ModuleNotFoundError as error:
@@ -88,7 +90,7 @@ def _data() -> "Data":
 
 
 def main() -> None:
-    """Check the file that the command line names; exit with 1 and one line for a mistake."""
+    """Check the file on the command line; exit with 1 and one line on an error."""
     if len(sys.argv) != 2:
         print("usage: python -m fednsite.check FILE", file=sys.stderr)
         raise SystemExit(2)

@@ -1,15 +1,14 @@
-"""The one exception for a person's mistake."""
+"""The exception for mistakes that a person can fix."""
 
 __all__ = ["MAX_MESSAGE_CHARACTERS", "PackageError", "one_line"]
 
-# Enough for several long paths and what is wrong.
 MAX_MESSAGE_CHARACTERS = 4000
 
 
 class PackageError(Exception):
     """A mistake that a person can fix.
 
-    The message is one line: what was expected, what was found, where, and what to do.
+    The message is one line: what was expected, what was found, where, and what to do next.
     """
 
     def __init__(self, message: str) -> None:
@@ -17,10 +16,10 @@ class PackageError(Exception):
 
 
 def one_line(message: str) -> str:
-    """Return a message that is safe to print, even if it quotes a stranger's file.
+    """Return a message that is safe to print, even if it quotes an untrusted file.
 
-    Line ends, escape sequences that move a terminal's cursor, and lone surrogates are written as
-    in Python source. Text beyond `MAX_MESSAGE_CHARACTERS` is cut off.
+    Line breaks, terminal escape sequences and lone surrogates are escaped as in Python source. Text
+    beyond `MAX_MESSAGE_CHARACTERS` is cut off.
     """
     text = "".join(
         character if character.isprintable() else ascii(character)[1:-1]

@@ -1,7 +1,7 @@
-"""Run an entry point: read and check what it needs, call it, write whole files or nothing.
+"""Run an entry point: read and check its input, call it, and write its output atomically.
 
-`train_update` is the one training flow: the entry points, the resident worker, a simulation and
-the conformance checks all call it with the function of `train.py`.
+The entry points, the resident worker, the simulation and the conformance checks all train with
+`train_update` and the function of `train.py`.
 """
 
 import os
@@ -28,29 +28,29 @@ __all__ = ["Site", "execute", "train_update"]
 
 
 class Site:
-    """The site's data and the model, made when first asked for and kept for the next step."""
+    """The site's data and the model, loaded on first use and kept for the next step."""
 
     def __init__(self) -> None:
         self._model: Classifier | None = None
         self._examples: dict[Part, tuple[object, Examples]] = {}
 
     def examples(self, part: Part) -> Examples:
-        """Return the site's examples; they are read again when the data changed on disk."""
+        """Return the site's examples, read again if the data changed on disk."""
         states = file_states(data_path())
         kept = self._examples.get(part)
         if kept is None or states is None or kept[0] != states:
             examples = _data().load(part)
-            # Steps share them, so none may change them.
+            # Read-only, because all steps share them.
             for array in (examples.features, examples.labels):
                 array.setflags(write=False)
             kept = self._examples[part] = states, examples
         return kept[1]
 
     def model(self) -> Classifier:
-        """Return the model, with whatever weights the step before left in it.
+        """Return the model; its weights may be left over from an earlier step.
 
-        The framework is imported here and not earlier, so that a mistake in the settings or in
-        the data shows before it loads.
+        The framework is imported late, so that mistakes in the settings or the data are reported
+        first.
         """
         if self._model is None:
             self._model = new_classifier(_data())
@@ -58,11 +58,11 @@ class Site:
 
 
 def train_update(train: Callable[[Step], int], step: Step) -> tuple[list[Array], int]:
-    """Call the function of `train.py`; return the update and how many examples it stands for.
+    """Call the function of `train.py`; return the update and its number of training examples.
 
     Raises:
-        PackageError: The trained model has other shapes or dtypes than the one received, or
-            values that are not finite, or the function did not return a number of examples.
+        PackageError: The trained model's shapes or dtypes differ from the received model's, its
+            values are not finite, or the function did not return a number of examples.
     """
     examples = train(step)
     if type(examples) is not int or examples < 1:
@@ -73,18 +73,18 @@ def train_update(train: Callable[[Step], int], step: Step) -> tuple[list[Array],
 
 
 def execute(entry_point: Callable[[Step], Any], model_in: str, out: str, site: Site) -> int:
-    """Run an entry point; return its exit code: 1, with a line on stderr, for a person's mistake.
+    """Run an entry point and return its exit code: 1, with a line on stderr, on a mistake.
 
     Args:
         entry_point: The function `train`, `validate` or `predict`.
         model_in: The path of the global model.
         out: The path of the file to write.
-        site: The data and the model, which this step may load.
+        site: The site's data and model.
     """
     run = RUNNERS[entry_point.__name__]
     try:
-        # Finite weights can be so large that training leaves float32. The result is checked when
-        # it is written, so a page of warnings would add nothing.
+        # Training can overflow float32. Results are checked before they are written, so NumPy's
+        # warnings add nothing.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             run(entry_point, Path(model_in), Path(out), site)
     except (PackageError, OSError) as error:
@@ -94,10 +94,10 @@ def execute(entry_point: Callable[[Step], Any], model_in: str, out: str, site: S
 
 
 def _train(train: Callable[[Step], int], model_in: Path, model_out: Path, site: Site) -> None:
-    """Write the update to MODEL_OUT, and what it stands for to MODEL_OUT-metadata.
+    """Write the update to MODEL_OUT, and its metadata to MODEL_OUT-metadata.
 
-    Settings that the server sent are in MODEL_IN-metadata. Under differential privacy the metadata
-    also state the terms of the update, and what all updates so far add up to.
+    The server's settings are in MODEL_IN-metadata. With differential privacy, the metadata also
+    contain the terms of the update and the site's total privacy loss so far.
     """
     sent = sidecar(model_in)
     settings = _settings(read_json_object(sent) if sent.exists() else {})
@@ -110,12 +110,12 @@ def _train(train: Callable[[Step], int], model_in: Path, model_out: Path, site: 
     if terms is None or terms.allow(ledger.read()):
         update, metadata["num_examples"] = train_update(train, step)
     if terms:
-        # On disk before the update is: see ledger.py.
+        # The ledger must be on disk before the update: see ledger.py.
         metadata["privacy"] = ledger.charge(terms, source)
         if metadata["privacy"]["exhausted"]:
-            # A step that fails would end FEDn's client, and an average needs an example.
+            # A failed step would stop FEDn's client. An average needs at least one example.
             update, metadata["num_examples"] = step.received, 1
-            print(f"privacy: the budget is used up, the model goes back as it came: {ledger.path}")
+            print(f"privacy: the budget is used up; the model is returned unchanged: {ledger.path}")
         else:
             update = noised(step.received, update, terms, source.add)
 
@@ -129,7 +129,7 @@ def _validate(
 ) -> None:
     """Write the metrics on the site's held-out examples as strict JSON.
 
-    There are none where a site has too few of these examples: each would show in the metrics.
+    With too few held-out examples, no metrics are written: they would reveal single examples.
     """
     minimum = metrics_minimum()
     step = _step("test", model_in, _settings({}), site)
@@ -143,7 +143,7 @@ def _validate(
 def _predict(
     predict: Callable[[Step], Array], model_in: Path, predictions_json: Path, site: Site
 ) -> None:
-    """Write each example's class probabilities as JSON, in the order of the file."""
+    """Write the class probabilities of each example as JSON, in file order."""
     probabilities = predict(_step("all", model_in, _settings({}), site))
 
     with atomic_write(predictions_json) as file:
@@ -151,8 +151,8 @@ def _predict(
 
 
 def _step(part: Part, model_in: Path, settings: Any, site: Site) -> Step:
-    """Return a step on these examples, which are read before the framework loads."""
-    # A step sees its data once, even if it changes on disk meanwhile.
+    """Return a step; read its examples before the framework is imported."""
+    # A step reads its data only once, even if it changes on disk meanwhile.
     examples = cache(site.examples)
     examples(part)
     model = site.model()

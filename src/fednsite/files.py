@@ -1,4 +1,4 @@
-"""Files that are either whole or not there at all, and JSON that every reader accepts."""
+"""Atomic file writes, and strict JSON."""
 
 import json
 import math
@@ -21,15 +21,15 @@ __all__ = [
     "write_atomically",
 ]
 
-# Of a JSON file from somebody else: settings and metadata have a few hundred bytes.
+# Settings and metadata usually have a few hundred bytes.
 MAX_JSON_BYTES = 1 << 20
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a binary file that appears at `path` only when the block ends without an error.
+    """Open a binary file that replaces `path` only if the block ends without an error.
 
-    A reader never meets half a file, and a failure leaves what was there before.
+    Readers never see a partial file, and a failure keeps the old file.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -42,9 +42,9 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def stderr_discarded() -> Iterator[None]:
-    """Discard what the block prints to stderr, also from below Python.
+    """Discard everything that the block prints to stderr, including output of native code.
 
-    Libraries in Rust print a page of their own before Python learns of an error.
+    Rust libraries print a long message before they raise a Python exception.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -58,20 +58,22 @@ def stderr_discarded() -> Iterator[None]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is either whole or not there."""
+    """Write a file that is complete or missing, never partial."""
     with atomic_write(path) as file:
         file.write(content)
 
 
 def sidecar(model: Path) -> Path:
-    """Return where FEDn keeps the metadata of a model file: `MODEL-metadata`."""
+    """Return the path of a model file's metadata in FEDn: `MODEL-metadata`."""
     return model.with_name(model.name + "-metadata")
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object of up to `MAX_JSON_BYTES`. Raises `PackageError` for anything else.
+    """Read a JSON object of up to `MAX_JSON_BYTES`.
 
-    JSON is strict here: no NaN, no number beyond float64's, no key twice.
+    Raises:
+        PackageError: The file is too large or not a JSON object, or contains NaN, a number beyond
+            float64, or a duplicate key.
     """
     if (size := path.stat().st_size) > MAX_JSON_BYTES:
         raise PackageError(
@@ -92,7 +94,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def _reject_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a finite number")
 
 
 def _number(text: str) -> float:
@@ -102,12 +104,12 @@ def _number(text: str) -> float:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        raise ValueError("a key stands in it twice")
+        raise ValueError("a key appears twice")
     return value
 
 
 def dump_json(value: Mapping[str, Any]) -> bytes:
-    """Encode as strict JSON, in which NaN and the infinities do not exist: they become null."""
+    """Encode as strict JSON; NaN and infinities become null."""
     return (json.dumps(_finite(value), indent=2, allow_nan=False) + "\n").encode()
 
 

@@ -1,6 +1,6 @@
-"""What the library expects of the package `model`, the model library beside the entry points.
+"""The interfaces of the package `model`, the model library next to the entry points.
 
-Each protocol is an extension point: an owner's class or module only has to have these members.
+Each protocol is an extension point: the owner's class or module only needs these members.
 """
 
 import gc
@@ -16,34 +16,34 @@ Metrics = dict[str, float]
 
 
 class Classifier(Protocol):
-    """A model whose weights travel as a list of arrays. The same in every framework."""
+    """A model whose weights are a list of arrays, with the same interface in every framework."""
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights: float32 arrays, always in the same order."""
 
     def set_weights(self, weights: list[Array]) -> None:
-        """Put the weights in place; they have the shapes of `get_weights`."""
+        """Replace the weights; they have the shapes of `get_weights`."""
 
     def fit(self, examples: Examples, settings: Any, seed: int) -> None:
-        """Train on the examples, starting from the present weights and a fresh optimiser."""
+        """Train on the examples from the current weights with a fresh optimiser."""
 
     def predict(self, features: Array) -> Array:
         """Return class probabilities, float32, shape (examples, num_classes)."""
 
 
 class Data(Protocol):
-    """The module `model.data`: how a site's file becomes examples."""
+    """The module `model.data`, which turns a site's file into examples."""
 
     SCHEMA: Schema
 
     def load(self, part: Part, path: Path | None = None) -> Examples:
-        """Read, check and scale a site's examples; `path` is FEDN_DATA_PATH when not given."""
+        """Read, check and scale a site's examples; `path` defaults to FEDN_DATA_PATH."""
 
     def input_shape(self) -> tuple[int, ...]:
         """Return the shape of one example's features."""
 
     def num_classes(self) -> int:
-        """Return how many classes there are."""
+        """Return the number of classes."""
 
 
 def new_classifier(data: Data, seed: int = 0) -> Classifier:

@@ -1,4 +1,4 @@
-"""Hyper-parameters of local training: typed defaults, overridden by what the server sends."""
+"""Hyper-parameters of local training: typed defaults that the server can override."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -9,7 +9,7 @@ from .errors import PackageError
 
 __all__ = ["BaseSettings"]
 
-# The largest whole number that every framework takes.
+# The largest whole number that every framework accepts.
 MAX_NUMBER = 2**31 - 1
 # Settings without an upper limit.
 UNBOUNDED = ("noise", "clip", "budget")
@@ -21,18 +21,19 @@ SettingsType = TypeVar("SettingsType", bound="BaseSettings")
 
 @dataclass(frozen=True)
 class BaseSettings:
-    """What every package has; a model library adds fields of its own, each with a default.
+    """The settings of every package; a model library adds its own fields with defaults.
 
-    A field is an int, a float, a bool or a str. A number whose default is above 0 must stay above
-    0; one whose default is 0 may not be negative; one whose default is negative may be any.
+    A field is an int, a float, a bool or a str. The default of a number sets its range: above 0,
+    values must be above 0; at 0, values must be 0 or more; below 0, any value is valid.
 
     Attributes:
-        seed: Repeats a run exactly. Each training step derives its own seed from it.
+        seed: Makes a run repeatable. Each training step derives its own seed from it.
         noise: Differential privacy: the standard deviation of the noise on an update, in units of
             `clip`. 0 means no noise.
-        clip: The longest change of the weights that a noised update may stand for (L2 norm).
-        budget: The epsilon that a site may spend on all its updates; then it sends no more.
-        delta: The probability with which that epsilon does not hold.
+        clip: The largest change of the weights (L2 norm) in a noised update; longer changes are
+            shortened.
+        budget: The epsilon that a site may spend on all its updates; after that, it sends none.
+        delta: The probability that the bound on epsilon does not hold.
     """
 
     seed: int = 0
@@ -51,10 +52,10 @@ class BaseSettings:
 
     @classmethod
     def override(cls: type[SettingsType], sent: Mapping[str, Any]) -> SettingsType:
-        """Return the defaults with the settings `sent` by the server put over them.
+        """Return the defaults, overridden by the settings that the server `sent`.
 
         Raises:
-            PackageError: A setting is unknown, or of another type, or out of range; it is named.
+            PackageError: A setting is unknown, has the wrong type or is out of range.
         """
         kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(cls)}
         accepted: dict[str, Any] = {}

@@ -1,8 +1,8 @@
-"""What an entry point works with, and how it runs: two paths in, an exit code out.
+"""Run an entry point from the command line.
 
-`train.py`, `validate.py` and `predict.py` each define one function of that name and hand it to
-`main`. FEDn starts a new Python for every step, so this module imports next to nothing: a process
-that hands its step over to the resident worker is done in a few milliseconds.
+`train.py`, `validate.py` and `predict.py` each define one function of that name and pass it to
+`main`. FEDn starts a new Python process for every step, so this module imports very little: a
+process that hands its step over to the resident worker exits within a few milliseconds.
 """
 
 import os
@@ -46,14 +46,14 @@ def main(entry_point: "Callable[[Step], Any]") -> None:
     worker = find_worker()
     code = hand_over(worker, name, model_in, out) if worker else None
     if code is not None:
-        # At once: an orderly exit takes longer than everything else, and there is nothing to end.
+        # Skip Python's clean-up, which would take longer than everything else here.
         os._exit(code)
 
     from .execution import Site, execute
 
     code = execute(entry_point, model_in, out, Site())
     if worker:
-        # The worker did not run this step: it is gone, or it holds another environment.
+        # The worker did not run this step, because it has exited or has another environment.
         from .worker.resident import start
 
         start()
@@ -61,10 +61,10 @@ def main(entry_point: "Callable[[Step], Any]") -> None:
 
 
 def _check_library(package: str) -> None:
-    """Exit unless the `fednsite` in the package's folder is the one that runs.
+    """Exit unless the running `fednsite` is the one in the package's folder.
 
-    With PYTHONSAFEPATH, Python would take an installed one, and not the one that was verified. In
-    a project's checkout there is none beside `train.py`, and the installed one is meant.
+    With PYTHONSAFEPATH, Python would import an installed one instead of the verified one. A
+    project's checkout has no `fednsite` next to `train.py` and uses the installed one.
     """
     shipped = os.path.join(package, "fednsite")
     used = os.path.dirname(os.path.abspath(__file__))

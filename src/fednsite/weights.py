@@ -1,8 +1,8 @@
 """Model files in FEDn's layout: an npz with one array per weight under the keys "0", "1" and so on.
 
-This is what FEDn's helpers read and write (KerasHelper of 2021, numpyhelper of 0.33). They
-average whatever they get: a shorter list is cut off in silence and a wrong shape is broadcast.
-So every file is checked here, on the way in and on the way out.
+FEDn's helpers read and write this layout (KerasHelper of 2021, numpyhelper of 0.33). They average
+without checks: missing arrays are silently dropped, wrong shapes are broadcast. So this module
+checks every file that it reads or writes.
 """
 
 import io
@@ -18,34 +18,34 @@ from .errors import PackageError
 
 __all__ = ["check", "load", "save"]
 
-# Scaleout Edge, FEDn's successor, hands the npz over inside a zip of its own, under this name.
-# What it gets back may be the bare npz.
+# Scaleout Edge, FEDn's successor, wraps the npz in a zip file, under this name. It accepts updates
+# without the wrapping.
 WRAPPED_MODEL = "training_model.bin"
-# Of that zip, besides the model.
+# Limit on the size of that zip file beyond the model's.
 MAX_WRAPPING_BYTES = 1 << 20
 
 
 def load(path: Path, like: Sequence[Array]) -> list[Array]:
     """Read the weights in `path`, which must match `like` in count, shape and dtype.
 
-    The one exception is float64, which becomes the dtype of `like`.
+    float64 arrays are converted to the dtype of `like`. Memory use is limited, regardless of what
+    the file claims: the weights, one array of them as float64, and a few megabytes; for Scaleout
+    Edge's wrapping, also the file's content.
 
-    Raises `PackageError` when they do not, or when a value is not finite. Whatever the file
-    claims, this takes no more memory than the weights, one array of them as float64, and a few
-    megabytes; for a file in Scaleout Edge's wrapping, its content besides.
+    Raises:
+        PackageError: The weights do not match, or are not finite.
     """
-    # In float64, at the most.
-    most = sum(MAX_HEADER_BYTES + array.size * max(array.itemsize, 8) for array in like)
+    limit = sum(MAX_HEADER_BYTES + array.size * max(array.itemsize, 8) for array in like)
     try:
         with path.open("rb") as file:
-            if (size := path.stat().st_size) > most + MAX_WRAPPING_BYTES:
+            if (size := path.stat().st_size) > limit + MAX_WRAPPING_BYTES:
                 raise PackageError(
-                    f"{path}: expected a model file of up to {most + MAX_WRAPPING_BYTES:,} bytes, "
+                    f"{path}: expected a model file of up to {limit + MAX_WRAPPING_BYTES:,} bytes, "
                     f"found {size:,}; was it made for another model?"
                 )
-            archive = Npz(file, len(like), most)
+            archive = Npz(file, len(like), limit)
             if WRAPPED_MODEL in archive.names:
-                archive = Npz(io.BytesIO(archive.content(WRAPPED_MODEL)), len(like), most)
+                archive = Npz(io.BytesIO(archive.content(WRAPPED_MODEL)), len(like), limit)
             weights = _read(archive, like, str(path))
     except FileNotFoundError:
         raise PackageError(f"{path}: expected a model file, found none") from None
@@ -64,7 +64,7 @@ def _read(archive: Npz, like: Sequence[Array], where: str) -> list[Array]:
         )
     if count != len(like):
         raise PackageError(f"{where}: expected {len(like)} arrays, found {count}")
-    # FEDn's fedopt makes float64 of everything: brought back to what the model holds.
+    # FEDn's fedopt returns float64; cast it back to the model's dtype.
     with np.errstate(over="ignore"):
         return [
             _read_one(archive, index, expected, where).astype(expected.dtype, copy=False)
@@ -83,10 +83,10 @@ def _read_one(archive: Npz, index: int, expected: Array, where: str) -> Array:
 def save(file: IO[bytes], weights: Sequence[Array], like: Sequence[Array]) -> None:
     """Write `weights` to an open file after the same checks as `load`.
 
-    Stored, not compressed: trained weights hardly shrink, and FEDn reads both.
+    The file is not compressed, because trained weights hardly shrink.
     """
     check(weights, like, where="the trained model")
-    # Through an open file, because numpy appends ".npz" to a path that lacks it.
+    # An open file, because numpy appends ".npz" to paths without it.
     arrays: dict[str, Any] = {str(index): array for index, array in enumerate(weights)}
     np.savez(file, **arrays)
 

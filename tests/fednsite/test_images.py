@@ -81,7 +81,7 @@ def test_a_folder_with_one_file_is_enough(tmp_path: Path, monkeypatch: pytest.Mo
         (arrays(y_train=np.array([0, 1, 10])), "'y_train', image 2: expected one of 0, 1"),
         (arrays(y_train=np.array([0, 1, np.nan])), "image 2: expected one of .* found nan"),
         (arrays(y_train=np.array([4, 4, 4])), "at least two classes, found only 4"),
-        (arrays(y_train=np.array([0, 1, None])), "'y_train.npy' is no plain array"),
+        (arrays(y_train=np.array([0, 1, None])), "'y_train.npy' is not a plain array"),
     ],
 )
 def test_images_that_break_the_contract_are_refused(

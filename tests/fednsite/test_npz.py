@@ -75,7 +75,7 @@ def test_members_may_not_unpack_to_more_than_what_is_allowed_together() -> None:
         enough.read(name, anything)
     little = Npz(file, MEMBERS, 2 * size - 1)
     little.read("one.npy", anything)
-    with pytest.raises(NpzError, match=f"'two.npy' unpacks to {size} bytes: too many"):
+    with pytest.raises(NpzError, match=f"'two.npy' unpacks to {size} bytes, which is too large"):
         little.read("two.npy", anything)
 
 
@@ -84,9 +84,12 @@ def test_members_may_not_unpack_to_more_than_what_is_allowed_together() -> None:
     [
         (archive(npy(ARRAYS["bytes"]) + b"more"), "'x.npy' is shorter or longer than its header"),
         (archive(npy(ARRAYS["bytes"])[:-1]), "'x.npy' is shorter or longer than its header says"),
-        (archive(npy(np.array([{}], dtype=object))), "'x.npy' is no plain array"),
-        (archive(npy(np.zeros(2, [("a", "i4")]))), "'x.npy' is no plain array"),
-        (archive(npy(ARRAYS["bytes"]), zipfile.ZIP_BZIP2), "packed in another way than numpy pack"),
+        (archive(npy(np.array([{}], dtype=object))), "'x.npy' is not a plain array"),
+        (archive(npy(np.zeros(2, [("a", "i4")]))), "'x.npy' is not a plain array"),
+        (
+            archive(npy(ARRAYS["bytes"]), zipfile.ZIP_BZIP2),
+            "compressed by another method than numpy's",
+        ),
         (archive(b"\x93NUMPY\x01\x00\xff\xff" + b" " * 70_000), "Header info length"),
     ],
 )
@@ -96,7 +99,7 @@ def test_what_numpy_would_not_write_is_refused(file: io.BytesIO, expected: str) 
 
 
 def test_a_member_that_is_not_there_is_named() -> None:
-    with pytest.raises(NpzError, match=r"expected 'y\.npy' in it once, found it 0 times"):
+    with pytest.raises(NpzError, match=r"expected one 'y\.npy' in it, found 0"):
         Npz(archive(npy(1)), MEMBERS, MOST).read("y.npy", anything)
 
 

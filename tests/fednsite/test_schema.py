@@ -60,7 +60,7 @@ def test_a_field_has_its_type_limits_scale_and_width(tmp_path: Path) -> None:
         ([AGE, ILL], "age", "label 'age': expected an enum of the classes"),
         ([{"name": "x", "type": "date"}, ILL], "ill", "field 'x': expected a type from"),
         ([{"name": "x", "type": "string"}, ILL], "ill", "field 'x': expected an enum"),
-        ([ILL], "ill", "expected at least one field beside the label"),
+        ([ILL], "ill", "expected at least one field besides the label"),
         ([AGE | {"scale": {"spread": 0}}, ILL], "ill", "expected a spread above 0"),
         ([AGE, AGE, ILL], "ill", "expected every field once, found a name twice"),
         ([AGE | {"scale": {"center": "40"}}, ILL], "ill", "expected a number as 'center', found s"),

@@ -141,7 +141,7 @@ FAULTS = {
     "an entry point that is not there": (
         rebuilt(edit("client/fedn.yaml", "python train.py", "python learn.py")),
         "fedn.yaml",
-        "client/fedn.yaml: 'python learn.py': there is no client/learn.py",
+        "client/fedn.yaml: 'python learn.py': expected client/learn.py, found none",
     ),
     "no YAML": (
         rebuilt(edit("client/fedn.yaml", "entry_points:", "entry_points: [")),
@@ -176,7 +176,7 @@ FAULTS = {
     "a library that needs FEDn": (
         rebuilt(edit("client/model/data.py", "import numpy", "import fedn\nimport numpy")),
         "model library",
-        "client/model/data.py imports fedn or fednkit, which sites need not have",
+        "client/model/data.py imports fedn or fednkit, which sites may not have",
     ),
     "a setting that makes no sense": (
         rebuilt(edit("client/model/settings.py", "epochs: int = 3", "epochs: int = 0")),
@@ -216,12 +216,12 @@ FAULTS = {
     "an invitation for another package": (
         write("invitations/bank/client.yaml", 'package_checksum: "0"\n'),
         "invitations",
-        "invitations/bank was written for another package, which its client would refuse; remove",
+        "invitations/bank was written for another package, which its client would reject; remove",
     ),
     "data under version control": (
         data_under_version_control,
         "version control",
-        "git holds data/site-1/transactions.csv and 2 more; run: git rm -r --cached 'data/site-1/",
+        "git contains data/site-1/transactions.csv and 2 more; run: git rm -r --cached 'data/",
     ),
 }
 
@@ -242,7 +242,7 @@ def test_it_finds_what_is_wrong_in_the_project(
 @pytest.mark.parametrize(
     ("variables", "check", "expected"),
     [
-        ({"TMPDIR": "{} my"}, "temporary folder", "FEDn's commands break at; run: export TMPDIR="),
+        ({"TMPDIR": "{} my"}, "temporary folder", "breaks FEDn's commands; run: export TMPDIR="),
         (
             {"FEDN_PACKAGE_EXTRACT_DIR": "/tmp/package"},
             "environment",
@@ -317,8 +317,8 @@ def other_wheel(folder: Path) -> None:
     [
         (change_wheel, r"vendor/fednkit-\S+-py3-none-any\.whl was changed: expected SHA-256 "
                        r"[0-9a-f]{64}, found [0-9a-f]{64}; restore it from git, or by: cruft upd"),
-        (other_wheel, r"/.*/site-packages/fednkit/cli/main\.py: expected what is in vendor/fednkit-"
-                      r"\S+-py3-none-any\.whl, found another; run: make setup"),
+        (other_wheel, r"/.*/site-packages/fednkit/cli/main\.py: expected the content of vendor/"
+                      r"fednkit-\S+-py3-none-any\.whl, found another; run: make setup"),
     ],
 )  # fmt: skip
 def test_it_finds_a_library_that_is_not_the_one_of_the_project(

@@ -209,7 +209,7 @@ def test_a_client_that_fails_is_named_and_skipped_when_asked(project: Installed)
         file.write_text(good)
     assert stopped.returncode == 1
     assert re.search(r"client \d+ failed: ValueError: too few examples \(class", stopped.stdout)
-    assert "--on-error skip goes on without" in stopped.stderr
+    assert "add --on-error skip to continue without them" in stopped.stderr
     assert skipped.returncode == 0
     assert all(line["failed"] for line in lines(project.run_folder())[1:])
 
@@ -278,7 +278,7 @@ def test_a_run_is_not_resumed_with_another_package(project: Installed) -> None:
     finally:
         settings.write_text(good)
     assert result.returncode == 1
-    assert "the package has changed since; start anew" in result.stderr
+    assert "the package has changed since this run; start a new run" in result.stderr
 
 
 def test_a_seed_model_of_another_model_is_refused(project: Installed) -> None:

@@ -1,7 +1,7 @@
-"""Combine the updates of a round: which are rejected, clipped or passed over, and the next model.
+"""Reject bad updates of a round, apply the defence, and return the next global model.
 
 The simulation, the embedded network and FEDn's server functions all use this file. It is sent to
-the latter after updates.py and robust.py, so it imports NumPy and the standard library alone.
+the latter after updates.py and robust.py, so it imports only NumPy and the standard library.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ __all__ = ["Arrived", "admit", "combine_round", "defend"]
 
 TOO_LARGE = "the updates' numbers are too large to combine"
 
-# An update and what came with it, by the client's name or number.
+# Each client's update and its metadata, by the client's name or number.
 Arrived = dict[Any, tuple[Weights, dict[str, Any]]]
 
 
-# Finite numbers may be so large that no sum of them is: that is told, and needs no warning.
+# Sums of large finite numbers may overflow. The outcome reports this; no warning is needed.
 @np.errstate(all="ignore")
 def combine_round(
     received: Weights,
@@ -28,11 +28,17 @@ def combine_round(
     defence: dict[str, Any] | None,
     average: Callable[[Arrived], Weights | None],
 ) -> tuple[Weights | None, dict[str, Any]]:
-    """Return the next global model, and what became of each client's update: the outcome.
+    """Return the next global model and the round's outcome.
 
-    received, arrived, and the outcome: see `admit` and `defend`. defence: the settings of
-    `defend`; None means that `average` combines what is admitted. The model is None when there is
-    no update to make one of.
+    Args:
+        received: The global model that the updates started from.
+        arrived: The updates; see `admit`.
+        defence: The settings of `defend`, or None to combine with `average`.
+        average: Combines the admitted updates if there is no defence.
+
+    Returns:
+        The model, or None if there is no update to combine; and the outcome, with the entries of
+        `admit` and `defend`.
     """
     names, outcome = admit(received, arrived)
     if not names:
@@ -49,13 +55,18 @@ def combine_round(
 
 
 def admit(received: Weights, arrived: Arrived) -> tuple[list[Any], dict[str, Any]]:
-    """Return whose updates count, and the round's outcome so far.
+    """Return the clients whose updates count, and the round's outcome so far.
 
-    received: the global model that the updates started from. arrived: in an order that the caller
-    keeps the same, because it counts in a sum's last bit.
-    The outcome has `refused`, the cause by name; `exhausted`, the names whose privacy budget is
-    spent and whose update, a copy of the model, is left out; and `stays`, why the model stays as
-    it is, where it does. Only what is not empty is in it.
+    Args:
+        received: The global model that the updates started from.
+        arrived: The updates. Their order must be repeatable, because it affects the last bit of a
+            sum.
+
+    Returns:
+        The names of the admitted clients; and the outcome, without empty entries: `refused`, the
+        cause of each rejection by client; `exhausted`, the clients whose privacy budget is spent,
+        so that their update is a copy of the model and is ignored; `stays`, why the model does
+        not change.
     """
     refused, exhausted, admitted = {}, [], []
     for name, (weights, metadata) in arrived.items():
@@ -74,12 +85,18 @@ def admit(received: Weights, arrived: Arrived) -> tuple[list[Any], dict[str, Any
 def defend(
     received: Weights, admitted: Arrived, settings: dict[str, Any], refused: int
 ) -> tuple[Weights, dict[str, Any]]:
-    """Return the next global model and what to add to the round's outcome.
+    """Combine the admitted updates with a defence.
 
-    settings: `aggregator`, `norm_bound` (None for none) and `tolerate`, as in robust.py.
-    refused: how many updates were.
-    The outcome's `clipped` are the names whose update was shortened, `passed_over` those that
-    the rule did not choose, `stays` is why the model is the one received: too few updates.
+    Args:
+        received: The global model that the updates started from.
+        admitted: The updates that were not rejected.
+        settings: `aggregator`, `norm_bound` (None for no bound) and `tolerate`; see robust.py.
+        refused: The number of rejected updates.
+
+    Returns:
+        The next global model; and entries of the outcome: `clipped`, the clients whose updates
+        were shortened; `passed_over`, those that the rule did not choose; `stays`, why the model
+        does not change.
     """
     updates = [weights for weights, _ in admitted.values()]
     examples = [metadata["num_examples"] for _, metadata in admitted.values()]

@@ -1,4 +1,4 @@
-"""FEDn's own aggregators, driven in memory: what a combiner computes, without its network."""
+"""Run FEDn's own aggregators in memory: the computation of a combiner without its network."""
 
 import logging
 import queue
@@ -16,7 +16,7 @@ Weights = list[npt.NDArray[Any]]
 
 
 class Update(NamedTuple):
-    """One client's update, with the two names that FEDn's aggregators ask for."""
+    """One client's update, with the two ids that FEDn's aggregators need."""
 
     weights: Weights
     num_examples: int
@@ -31,7 +31,7 @@ class Updates:
         self.clear()
 
     def clear(self) -> None:
-        """Forget the updates that are left, and the global model."""
+        """Remove all updates and the global model."""
         self.model_updates: queue.Queue[Update] = queue.Queue()
         self.global_model: Weights = []
 
@@ -48,14 +48,16 @@ class Updates:
         return self.global_model
 
     def delete_model(self, update: Update) -> None:
-        """Do nothing: what nobody refers to is gone by itself."""
+        """Do nothing: Python frees the memory."""
 
 
 class Aggregation:
-    """Combines updates round by round; `fedopt` keeps its optimiser's state in between.
+    """Combines updates round by round; `fedopt` keeps its optimiser's state between rounds.
 
-    name: `fedavg` or `fedopt`. optimizer: of fedopt, `adam`, `yogi` or `adagrad`.
-    learning_rate: of fedopt, its step from one global model to the next.
+    Args:
+        name: `fedavg` or `fedopt`.
+        optimizer: The optimiser of fedopt: `adam`, `yogi` or `adagrad`.
+        learning_rate: The learning rate of fedopt.
     """
 
     def __init__(self, name: str, optimizer: str, learning_rate: float) -> None:
@@ -70,9 +72,12 @@ class Aggregation:
         )
 
     def combine(self, weights: Weights, updates: list[tuple[Weights, int]]) -> Weights:
-        """Return the next global model from the present one and (weights, examples) pairs.
+        """Return the next global model.
 
-        The order of the updates counts in the last bit, so the caller keeps it the same.
+        Args:
+            weights: The current global model.
+            updates: Pairs of weights and number of examples. Their order must be repeatable,
+                because it affects the last bit of a sum.
         """
         self.updates.global_model = weights
         for number, (update, examples) in enumerate(updates):
@@ -80,13 +85,13 @@ class Aggregation:
         combined, data = self.aggregator.combine_models(
             helper=self.helper, delete_models=True, parameters=self.parameters
         )
-        # FEDn logs and skips an update that it cannot take; here none may be lost.
+        # FEDn logs and skips updates that it cannot read; here that would be a bug.
         if combined is None or data["nr_aggregated_models"] != len(updates):
             raise RuntimeError(f"FEDn combined {data.get('nr_aggregated_models')} updates")
         return list(combined)
 
     def state(self) -> dict[str, Weights]:
-        """Return what the aggregator remembers between rounds, by its own names."""
+        """Return the aggregator's state between rounds, by attribute."""
         remembered = {name: getattr(self.aggregator, name, None) for name in ("m", "v")}
         return {
             name: [np.asarray(array) for array in value]
@@ -95,6 +100,6 @@ class Aggregation:
         }
 
     def restore(self, state: dict[str, Weights]) -> None:
-        """Put back what `state` returned."""
+        """Restore the state that `state` returned."""
         for name, value in state.items():
             setattr(self.aggregator, name, value)

@@ -1,9 +1,8 @@
-"""How a defence runs on FEDn: as server functions, a text that a session carries with it.
+"""Write a defence as FEDn server functions, source code that is sent with a session.
 
-FEDn's combiner has its service for server functions run the text (`fedn hooks start`, on Python
-3.10 or newer). The text holds updates.py, robust.py and combination.py as they are here, so that
-there is one place for them. The embedded network reads the settings in its first line and runs no
-code that it was sent.
+FEDn's service for server functions runs the code (`fedn hooks start`, on Python 3.10 or newer). It
+contains updates.py, robust.py and combination.py unchanged. The embedded network reads the settings
+in the first line and never runs code that it receives.
 """
 
 import json
@@ -26,50 +25,50 @@ __all__ = [
     "text",
 ]
 
-# FEDn's own, which run as its plug-ins, and those of robust.py.
+# FEDn's own aggregators, and those of robust.py.
 Aggregator = Literal["fedavg", "fedopt", "median", "trimmed-mean", "krum", "multi-krum"]
 DEFAULT_TOLERATED_SHARE = 0.2
-# In a session with a defence, what FEDn falls back to when the text cannot run: its fedopt takes
-# the updates, knows no such optimiser, and the round fails. Else it would go on with a plain
-# average, and say nothing. A parameter that it refuses at once would leave the updates to the next
-# round, which would wait for nobody.
+# FEDn falls back to these parameters if the server functions of a defence cannot run. Its fedopt
+# reads the updates, does not know this optimiser, and the round fails. Otherwise FEDn would
+# silently fall back to plain averaging. A parameter that FEDn rejects earlier would leave the
+# updates to the next round, which would then wait for no client.
 NO_AGGREGATOR = {"serveropt": "none, for a defence was asked for"}
 
 MARK = "# defence: "
 SOURCES = ("updates.py", "robust.py", "combination.py")
-# What a combiner of FEDn starts with. Sent when no defence is asked for, because it would keep
-# that of the session before.
-NOTHING = "class ServerFunctions(ServerFunctionsBase):\n    pass\n"
+# The code that a FEDn combiner starts with. Sessions without a defence send it, because the
+# combiner would otherwise keep the code of the previous session.
+NO_DEFENCE = "class ServerFunctions(ServerFunctionsBase):\n    pass\n"
 
 TEXT = """%(mark)s%(settings)s
-# FEDn keeps a text that has failed from running again, so it is another one in each session:
+# FEDn does not run code again that has failed, so the code differs in each session:
 # %(session)s
 class ServerFunctions(ServerFunctionsBase):
     SETTINGS = %(literal)r
     SOURCE = r'''%(source)s'''
 
     def __init__(self):
-        # A namespace of its own: functions of this text would not find each other in FEDn's.
+        # Functions need their own namespace: they would not find each other in FEDn's.
         self.tools = {"__name__": "defence"}
         exec(self.SOURCE, self.tools)
         self.received = None
 
     def client_settings(self, global_model):
-        # Called as a round starts. FEDn's `previous_global` comes later, and a client that takes
-        # "global_model" for its id overwrites it.
+        # FEDn calls this when a round starts. `previous_global` below comes later, and a client
+        # with the id "global_model" overwrites it.
         self.received = global_model
         return {}
 
     def aggregate(self, previous_global, client_updates):
         received, self.received = self.received, None
         sent = dict(client_updates)
-        # FEDn would keep those of a round that fails for the next one.
+        # FEDn would keep the updates of a failed round for the next one.
         client_updates.clear()
         if received is None:
             raise RuntimeError("FEDn did not send the model as the round started")
         arrived = {}
         for name, update in sent.items():
-            # Of bytes that are no model FEDn keeps what came with them, alone.
+            # If FEDn cannot read a model, it passes only the metadata.
             first, last = update[0], update[-1]
             weights = first if isinstance(first, list) else []
             arrived[name] = weights, last if isinstance(last, dict) else {}
@@ -81,18 +80,18 @@ class ServerFunctions(ServerFunctionsBase):
 
 @dataclass(frozen=True, kw_only=True)
 class AggregationOptions:
-    """How the clients' updates become the next global model.
+    """How the clients' updates are combined into the next global model.
 
     Attributes:
-        aggregator: How the updates are combined.
-        norm_bound: Shorten updates that differ from the model by more than this norm.
-        tolerate: Number of bad clients to tolerate, or their share below 0.5 (default 0.2); for
-            trimmed-mean, krum and multi-krum.
-        server_optimizer: For fedopt: the optimizer of the global model.
-        server_learning_rate: For fedopt: its learning rate.
+        aggregator: Method that combines the updates.
+        norm_bound: Shorten updates that differ from the global model by more than this L2 norm.
+        tolerate: Number of bad clients to tolerate, or their share if below 0.5 (default: 0.2);
+            for trimmed-mean, krum and multi-krum.
+        server_optimizer: Optimizer of the global model, for fedopt.
+        server_learning_rate: Learning rate of the global model, for fedopt.
 
     Raises:
-        ProjectError: An option is out of its range, or does not go with another one.
+        ProjectError: An option is out of range, or conflicts with another one.
     """
 
     aggregator: Aggregator = "fedavg"
@@ -120,12 +119,12 @@ class AggregationOptions:
 
     @property
     def tolerated(self) -> float:
-        """How many bad clients are tolerated, or which share of them."""
+        """The number of bad clients to tolerate, or their share if below 1."""
         return DEFAULT_TOLERATED_SHARE if self.tolerate is None else self.tolerate
 
 
 def check_updates(options: AggregationOptions, updates: int) -> None:
-    """Raise `ProjectError` unless a round of so many updates is enough for the aggregator."""
+    """Raise `ProjectError` if a round has too few updates for the aggregator."""
     bad = bad_clients(updates, options.tolerated)
     if updates < (least := needed(options.aggregator, bad)):
         raise ProjectError(
@@ -135,7 +134,7 @@ def check_updates(options: AggregationOptions, updates: int) -> None:
 
 
 def settings(options: AggregationOptions) -> dict[str, Any] | None:
-    """Return what `combination.defend` goes by; None when nothing is to be defended."""
+    """Return the settings for `combination.defend`, or None if the options name no defence."""
     if options.aggregator not in ROBUST and options.norm_bound is None:
         return None
     return {
@@ -146,9 +145,9 @@ def settings(options: AggregationOptions) -> dict[str, Any] | None:
 
 
 def text(defence: dict[str, Any] | None) -> str:
-    """Return the server functions that carry out a defence, or that do nothing for None."""
+    """Return the server functions for a defence; for None, they do nothing."""
     if defence is None:
-        return NOTHING
+        return NO_DEFENCE
     parts = [Path(__file__).with_name(name).read_text("utf-8") for name in SOURCES]
     lines = [line for part in parts for line in part.splitlines() if not line.startswith("from .")]
     return TEXT % {
@@ -161,12 +160,12 @@ def text(defence: dict[str, Any] | None) -> str:
 
 
 def read(functions: str) -> dict[str, Any] | None:
-    """Return the settings in the first line of `text`; None where no defence is asked for.
+    """Return the settings in the first line of server functions, or None without a defence.
 
     Raises:
-        ValueError: These are other server functions.
+        ValueError: `text` did not write these server functions.
     """
-    if functions == NOTHING:
+    if functions == NO_DEFENCE:
         return None
     first = functions.partition("\n")[0]
     if not first.startswith(MARK):

@@ -1,8 +1,8 @@
-"""What an update must be before it counts: readable, finite, of the model's form.
+"""Validate updates: they must be readable, finite, and match the global model.
 
-FEDn averages whatever comes: NaN spreads into everything, a shorter list is cut off in silence,
-a wrong shape is broadcast. This file is also sent to FEDn's server functions, so it imports
-NumPy and the standard library alone.
+FEDn averages all updates without checks: NaN spreads, missing arrays are silently dropped, wrong
+shapes are broadcast. This file is also sent to FEDn's server functions, so it imports only NumPy
+and the standard library.
 """
 
 import io
@@ -18,57 +18,63 @@ __all__ = ["Weights", "is_exhausted", "is_finite", "read_metadata", "read_update
 
 Weights = list[npt.NDArray[Any]]
 
-# Bytes of an array's header in an npz, at the most.
+# For each array of an npz.
 MAX_HEADER_BYTES = 4096
-# Characters of an update's metadata, of which there are a few hundred; and of a cause.
+# An update's metadata usually has a few hundred characters.
 MAX_METADATA_CHARACTERS, MAX_CAUSE_CHARACTERS = 1 << 20, 500
-# No weight of a model that still learns; sums of more would leave float32, and lose the round.
+# Larger weights cannot come from a useful model, and their sum could overflow float32.
 MAX_WEIGHT = 1e30
-# More examples than any site has; beyond it, a number is a mistake or a way to outweigh all others.
+# No site has more examples. A larger number is a mistake, or an attempt to outweigh all others.
 MAX_EXAMPLES = 10**10
 
 
 def read_update(content: bytes, like: Weights) -> Weights:
     """Return the arrays of an update in FEDn's layout, an npz with the keys "0", "1" and so on.
 
-    like: the global model, which bounds what is unpacked: a small file may claim to hold much.
-    Raises `ValueError` with the cause.
+    Args:
+        content: The file's bytes.
+        like: The global model. It limits the unpacked size, because a small file can unpack to a
+            huge one.
+
+    Raises:
+        ValueError: The update cannot be read; the message has the cause.
     """
     bound = sum(array.size * 8 + MAX_HEADER_BYTES for array in like)
     try:
         size = len(content)
-        # A long list of members takes more than the file.
+        # zipfile needs more memory than the file for a long list of members.
         if size <= bound:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 size = sum(member.file_size for member in archive.infolist())
-                # Others unfold to any size before one can look.
+                # Other methods can unpack to any size before the size is known.
                 plain = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
                 if any(member.compress_type not in plain for member in archive.infolist()):
-                    raise ValueError("packed in another way than numpy packs")
+                    raise ValueError("compressed by another method than numpy's")
         if size > bound:
             raise ValueError(f"expected at most {bound} bytes of weights, found {size}")
         with warnings.catch_warnings():
-            # Of headers as Python 2 wrote them, which would go to the log.
+            # numpy warns about headers from Python 2, which would fill the log.
             warnings.simplefilter("error")
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 keys = [str(index) for index in range(len(arrays.files))]
                 if sorted(arrays.files) != sorted(keys):
                     raise ValueError(f"expected arrays under the keys 0 to {len(like) - 1}")
                 found = [arrays[key] for key in keys]
-        # numpy hands out as bytes what is no array.
+        # numpy returns members that are not arrays as bytes.
         if not all(isinstance(array, np.ndarray) for array in found):
-            raise ValueError("a member that is no array")
+            raise ValueError("a member that is not an array")
         return found
     except Exception as error:
-        # Whatever bytes a site sends, they are its own fault and must not end a round.
+        # No bytes from a site may stop a round.
         cause = " ".join(str(error).split())[:MAX_CAUSE_CHARACTERS] or type(error).__name__
         raise ValueError(f"expected a model file (npz), found: {cause}") from None
 
 
 def read_metadata(text: str) -> dict[str, Any]:
-    """Return the training metadata in the message that FEDn hands an update over with, JSON.
+    """Return the training metadata in FEDn's JSON message about an update.
 
-    Raises `ValueError` with the cause.
+    Raises:
+        ValueError: The text has no training metadata.
     """
     try:
         found = (
@@ -82,11 +88,13 @@ def read_metadata(text: str) -> dict[str, Any]:
 
 
 def rejection(weights: Weights, metadata: dict[str, Any], like: Weights) -> str | None:
-    """Return why an update cannot be taken, or None when it can.
+    """Return the cause to reject an update, or None if it is valid.
 
-    weights: the update. metadata: what came with it; `num_examples` is how many examples it
-    stands for. like: the global model that it started from, of the same shapes and dtypes; FEDn's
-    fedopt makes float64 of a global model, and updates to it are still float32.
+    Args:
+        weights: The update.
+        metadata: Its metadata; `num_examples` is the number of examples that it was trained on.
+        like: The global model that it started from. Shapes and dtypes must match, but FEDn's
+            fedopt returns a float64 model, and float32 updates of it are valid.
     """
     examples = metadata.get("num_examples")
     if type(examples) is not int or not 1 <= examples <= MAX_EXAMPLES:
@@ -110,11 +118,11 @@ def rejection(weights: Weights, metadata: dict[str, Any], like: Weights) -> str 
 
 
 def is_finite(weights: Weights) -> bool:
-    """Tell whether a model can be trained any further: finite updates may sum up to more."""
+    """Return whether all weights are finite; finite updates may sum to an infinite model."""
     return all(bool(np.isfinite(array).all()) for array in weights)
 
 
 def is_exhausted(metadata: dict[str, Any]) -> bool:
-    """Tell whether a site's privacy budget is spent: its update is a copy of what it received."""
+    """Return whether a site's privacy budget is spent, so that its update is the received model."""
     privacy = metadata.get("privacy")
     return isinstance(privacy, dict) and privacy.get("exhausted") is True

@@ -1,3 +1,3 @@
-"""What the federation starts with: schemas, the trial sites' data, and the seed model."""
+"""Schemas, the data of the trial sites, and the seed model."""
 
 __all__ = ["check", "images", "kinds", "partition", "schema", "seed", "sites", "tables"]

@@ -1,4 +1,4 @@
-"""Draft the schema of a table: what its columns hold becomes the rule."""
+"""Draft the schema of a table from the values in its columns."""
 
 import math
 import re
@@ -14,20 +14,20 @@ from ..project.errors import ProjectError
 
 __all__ = ["draft", "read_table"]
 
-# More different texts than this are names or remarks, not a choice.
+# A text column with more distinct values holds names or remarks, not categories.
 MAX_CHOICES = 50
 MAX_COLUMNS = 10_000
-# What float32 still holds when it is scaled.
+# Larger values could overflow float32 when scaled.
 MAX_NUMBER = 1e29
-# A number that reads back as the same text when it is written without quotes.
+# Whole numbers that JSON writes and reads back as the same text.
 WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """Read any table that has rows, the cells of a CSV as the text that they are.
+    """Read a table of any columns; the cells of a CSV are read as text.
 
     Raises:
-        PackageError: It is none, or too large.
+        PackageError: The file is not a table, is empty, or is too large.
     """
     if not path.is_file() or path.suffix not in READERS:
         raise ProjectError(f"{path}: expected a .csv or .parquet file, found none")
@@ -42,12 +42,17 @@ def read_table(path: Path) -> pl.DataFrame:
 
 
 def draft(path: Path, label: str | None) -> dict[str, Any]:
-    """Return a schema that the table keeps, for client/model/schema.json.
+    """Return a schema for client/model/schema.json that the table satisfies.
 
-    path: a .csv or .parquet file with a value in every cell. label: the column to predict; its
-    most frequent value is taken for the ordinary one and comes first.
-    Numbers get limits half a range wider than the table's, because other sites hold other values.
-    Raises `ProjectError` that names the column which no model can use.
+    Limits on numbers are half a range wider than the table's, because other sites have other
+    values.
+
+    Args:
+        path: A .csv or .parquet file with a value in every cell.
+        label: The column to predict. Its most frequent value counts as normal and comes first.
+
+    Raises:
+        ProjectError: No model can use a column; the message names it.
     """
     table = read_table(path)
     try:
@@ -87,7 +92,7 @@ def _feature(path: Path, column: pl.Series) -> dict[str, Any]:
 
 
 def _label(path: Path, column: pl.Series) -> dict[str, Any]:
-    """Most frequent first: what is ordinary, the metrics tell the others from."""
+    """Return the label's field; the most frequent class comes first, as the metrics expect."""
     counts = _values(path, column, "the classes to tell apart")
     if len(counts) < 2:
         raise ProjectError(
@@ -95,7 +100,6 @@ def _label(path: Path, column: pl.Series) -> dict[str, Any]:
         )
     ordinary = max(sorted(counts), key=lambda value: counts[value])
     values: list[Any] = [ordinary, *sorted(counts.keys() - {ordinary})]
-    # A number is written without quotes only where it reads back as the same text.
     if all(WHOLE.fullmatch(value) for value in values):
         first, *others = (int(value) for value in values)
         values = [first, *sorted(others)]
@@ -104,7 +108,7 @@ def _label(path: Path, column: pl.Series) -> dict[str, Any]:
 
 
 def _values(path: Path, column: pl.Series, expected: str) -> dict[str, int]:
-    """Return the different values of a column and how often each occurs."""
+    """Return the distinct values of a column and the number of times that each occurs."""
     counts: dict[str, int] = dict(column.value_counts().iter_rows())
     if len(counts) > MAX_CHOICES:
         raise ProjectError(
@@ -116,10 +120,10 @@ def _values(path: Path, column: pl.Series, expected: str) -> dict[str, int]:
 
 def _number(values: list[float], whole: bool) -> dict[str, Any]:
     low, high = min(values), max(values)
-    # What differs by less is the same number, rounded in two ways.
+    # Smaller differences are rounding errors.
     width = next((span for span in (high - low, abs(high)) if span > 1 / MAX_NUMBER), 1.0)
     digits = 0 if whole and width >= 1 else -math.floor(math.log10(width))
-    # Nothing below zero is left out of what begins at zero or above.
+    # The limits do not cross zero if the values do not.
     minimum = 0.0 if low >= 0 else _round(low - width / 2, digits, math.floor)
     maximum = 0.0 if high <= 0 else _round(high + width / 2, digits, math.ceil)
     mean = math.fsum(values) / len(values)

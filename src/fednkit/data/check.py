@@ -1,4 +1,4 @@
-"""Check a file against the data contract, with the package's own reader: fednkit check-data."""
+"""Check a file against the data contract with the package's reader: fednkit check-data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,13 @@ class Options:
     """Options of `fednkit check-data`.
 
     Attributes:
-        file: The file, or a folder that holds just one.
+        file: The file to check, or a folder with a single data file.
     """
 
     file: Path
 
 
 def run(options: Options) -> None:
-    """Say what is in the file. Raises `PackageError` with the rule that it breaks."""
+    """Print a summary of the file. Raises `PackageError` with the rule that it breaks."""
     with model_library() as library:
         say(check(library.data, options.file))

@@ -1,4 +1,4 @@
-"""Images of one's own: read, spread over sites, and drafted a schema for."""
+"""Read your own images, write them for the sites, and draft their schema."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,11 @@ MAX_CLASSES = 10_000
 
 
 def read(path: Path) -> Digits:
-    """Read digits in Keras' mnist.npz layout, both parts together. Raises `ProjectError`."""
+    """Read the training and test images of a file in Keras' mnist.npz layout.
+
+    Raises:
+        ProjectError: The file is not in this layout.
+    """
 
     def fit(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         if not shape or dtype.kind not in "uif":
@@ -31,7 +35,7 @@ def read(path: Path) -> Digits:
                 for name in ("x_train", "x_test", "y_train", "y_test")
             )
         if (x_train.dtype, y_train.dtype) != (x_test.dtype, y_test.dtype):
-            raise NpzError("its two parts have other kinds of numbers")
+            raise NpzError("its training and test arrays have different dtypes")
         digits = Digits(np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test]))
     except (OSError, ValueError, NpzError) as error:
         raise ProjectError(f"{path}: expected digits in Keras' mnist.npz layout: {error}") from None
@@ -58,7 +62,7 @@ def column(digits: Digits, name: str) -> npt.NDArray[Any]:
 
 
 def write(digits: Digits, rows: npt.NDArray[np.int64], path: Path) -> None:
-    """Write some digits as one site's file, the last fifth of them as its test set."""
+    """Write rows of the images as one site's file, with the last fifth as the test set."""
     images, labels = digits.images[rows], digits.labels[rows]
     training = len(rows) - max(1, len(rows) // 5)
     np.savez_compressed(
@@ -71,10 +75,14 @@ def write(digits: Digits, rows: npt.NDArray[np.int64], path: Path) -> None:
 
 
 def draft(path: Path, label: str | None) -> dict[str, Any]:
-    """Return a schema that the images keep, for client/model/schema.json.
+    """Return a schema for client/model/schema.json that the images satisfy.
 
-    path: an npz in Keras' mnist.npz layout. label: None; the labels are y_train and y_test.
-    Raises `ProjectError`.
+    Args:
+        path: An npz in Keras' mnist.npz layout.
+        label: Must be None: the labels are y_train and y_test.
+
+    Raises:
+        ProjectError: There is a label, or no model can use the images.
     """
     if label is not None:
         raise ProjectError(f"--label: images have theirs in y_train and y_test, found '{label}'")
@@ -89,7 +97,7 @@ def draft(path: Path, label: str | None) -> dict[str, Any]:
             f"{path}: array 'y_train': expected whole numbers of two classes or more, found "
             f"{labels.dtype}"
         )
-    # A byte is a shade from black to white, whatever these images make of it.
+    # Bytes range from black to white, even if these images use fewer shades.
     byte = images.dtype == np.uint8
     low, high = (0, 255) if byte else (images.min().item(), images.max().item())
     image = {

@@ -1,4 +1,4 @@
-"""The kinds of data that projects are about: tables and images, by the task they started from."""
+"""The kinds of data that projects use: tables and images, by the task that they started from."""
 
 import importlib
 from pathlib import Path
@@ -30,28 +30,28 @@ class Kind(Protocol):
         """Return sample data; equal seeds give equal data."""
 
     def read(self, path: Path) -> Sample:
-        """Read a file of one's own. Raises `PackageError`."""
+        """Read the user's own file. Raises `PackageError`."""
 
     def labels(self, sample: Sample) -> Rows:
         """Return the class of each example, int64, shape (examples,)."""
 
     def column(self, sample: Sample, name: str) -> npt.NDArray[Any]:
-        """Return one column, shape (examples,). Raises `ProjectError` when there is none."""
+        """Return one column, shape (examples,). Raises `ProjectError` if it does not exist."""
 
     def write(self, sample: Sample, rows: Rows, path: Path) -> None:
-        """Write some examples as one site's file."""
+        """Write the examples in these rows as one site's file."""
 
     def draft(self, path: Path, label: str | None) -> dict[str, Any]:
-        """Return a schema that the file keeps. Raises `PackageError`."""
+        """Return a schema that the file satisfies. Raises `PackageError`."""
 
 
 def kind() -> Kind:
-    """Return the kind of data that this project is about."""
+    """Return the kind of data that this project uses."""
     task = current().task
     if task not in MODULES:
         raise ProjectError(
             f"{current().root / 'pyproject.toml'}: task: expected one of {', '.join(MODULES)}, "
             f"found '{task}'"
         )
-    # Imported late: a project about images need not have the library that reads tables.
+    # Imported late, because projects with images may not have the library that reads tables.
     return cast(Kind, importlib.import_module(f"..data.{MODULES[task]}", __package__))

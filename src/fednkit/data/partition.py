@@ -1,4 +1,4 @@
-"""Ways to spread examples over sites. Each returns one array of row numbers per site."""
+"""Split examples among sites. Each method returns one array of row numbers per site."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -14,11 +14,11 @@ Rows = npt.NDArray[np.int64]
 Random = np.random.Generator
 
 Method = Literal["iid", "dirichlet", "shards", "quantity", "column"]
-# What a class at a site has at the least, to learn from one and hold one out.
-FEWEST_PER_CLASS = 2
-# What a site has at the least where a draw leaves it less, as far as there is enough for all.
-FEWEST = 10
-TRIES = 1000
+# A class needs one example to train on and one to hold out.
+MIN_EXAMPLES_PER_CLASS = 2
+# Smaller sites are filled up to this size, if there are enough examples for all sites.
+MIN_EXAMPLES_PER_SITE = 10
+MAX_DRAWS = 1000
 
 
 def spread(
@@ -30,12 +30,20 @@ def spread(
     random: Random,
     classes: int = 2,
 ) -> list[Rows]:
-    """Spread rows over sites by one method.
+    """Split rows among sites by one method.
 
-    labels: int64, shape (rows,), the class of each row. alpha: of dirichlet and quantity.
-    column: shape (rows,), what `column` goes by. classes: how many each site needs, two (the
-    package refuses a file with a single one) or just one, which a simulation can do with.
-    Raises `ProjectError` when a site would be left without `FEWEST_PER_CLASS` examples of each.
+    Args:
+        method: The name of the method.
+        labels: int64, shape (rows,), the class of each row.
+        sites: The number of sites.
+        alpha: The concentration parameter of dirichlet and quantity.
+        column: Shape (rows,), the values to split by; for the method `column`.
+        random: The source of random numbers.
+        classes: The number of classes that each site needs: 2, because the package rejects files
+            with a single class, or 1, which is enough for a simulation.
+
+    Raises:
+        ProjectError: A site would have too few classes with `MIN_EXAMPLES_PER_CLASS` examples.
     """
     if column is not None and len(np.unique(column)) != sites:
         raise ProjectError(
@@ -49,26 +57,27 @@ def spread(
         "quantity": lambda: quantity(labels, sites, alpha, random),
         "column": lambda: by_value(np.zeros(0) if column is None else column),
     }
-    # What a network would take comes first, but a simulation does not look for it for long.
-    for wanted, tries in ((2, TRIES),) if classes == 2 else ((2, TRIES // 10), (classes, TRIES)):
-        for _ in range(1 if method in ("iid", "column") else tries):
+    # A simulation prefers splits that a network would accept too, but only tries a tenth as long.
+    goals = ((2, MAX_DRAWS),) if classes == 2 else ((2, MAX_DRAWS // 10), (classes, MAX_DRAWS))
+    for wanted, max_draws in goals:
+        for _ in range(1 if method in ("iid", "column") else max_draws):
             parts = draws[method]()
             if all(_classes(labels[rows]) >= wanted for rows in parts):
                 return parts
-    needed = f"{FEWEST_PER_CLASS} examples of {'two classes' if classes == 2 else 'a class'}"
+    needed = f"{MIN_EXAMPLES_PER_CLASS} examples of {'two classes' if classes == 2 else 'a class'}"
     raise ProjectError(
         f"no way found to give each of {sites} sites {needed} by '{method}'; "
-        "take fewer sites, more examples, a larger --alpha or another --partition"
+        "use fewer sites, more examples, a larger --alpha or another --partition"
     )
 
 
 def iid(labels: Rows, sites: int, random: Random) -> list[Rows]:
-    """Deal the rows of every class out evenly."""
+    """Distribute the rows of every class evenly."""
     dealt: list[list[Rows]] = [[] for _ in range(sites)]
     first = 0
     for label in np.unique(labels):
         rows = random.permutation(np.flatnonzero(labels == label))
-        # Start where the class before ended, so that no site gets every class's odd row.
+        # Start where the previous class ended, so that no site gets every class's odd row.
         for place in range(sites):
             dealt[(first + place) % sites].append(rows[place::sites])
         first += len(rows)
@@ -76,7 +85,7 @@ def iid(labels: Rows, sites: int, random: Random) -> list[Rows]:
 
 
 def dirichlet(labels: Rows, sites: int, alpha: float, random: Random) -> list[Rows]:
-    """Deal every class out in shares drawn from a Dirichlet distribution.
+    """Distribute every class in shares drawn from a Dirichlet distribution.
 
     Source: Yurochkin et al., "Bayesian Nonparametric Federated Learning of Neural Networks",
     2019, section 4.
@@ -86,11 +95,11 @@ def dirichlet(labels: Rows, sites: int, alpha: float, random: Random) -> list[Ro
         rows = random.permutation(np.flatnonzero(labels == label))
         for site, part in enumerate(_cut(rows, random.dirichlet(np.full(sites, alpha)))):
             dealt[site].append(part)
-    return _topped_up([random.permutation(np.concatenate(rows)) for rows in dealt])
+    return _fill_small_sites([random.permutation(np.concatenate(rows)) for rows in dealt])
 
 
 def shards(labels: Rows, sites: int, random: Random) -> list[Rows]:
-    """Sort by class, cut into two shards per site, and deal the shards out.
+    """Sort by class, cut into two shards per site, and distribute the shards.
 
     Source: McMahan et al., "Communication-Efficient Learning of Deep Networks from
     Decentralized Data", 2017, section 3.
@@ -113,11 +122,11 @@ def quantity(labels: Rows, sites: int, alpha: float, random: Random) -> list[Row
     section IV-C.
     """
     shares = random.dirichlet(np.full(sites, alpha))
-    return _topped_up(_cut(random.permutation(len(labels)), shares))
+    return _fill_small_sites(_cut(random.permutation(len(labels)), shares))
 
 
 def by_value(column: npt.NDArray[Any]) -> list[Rows]:
-    """Give each value of a column a site of its own: the natural split."""
+    """Return one site for each value of a column: the natural split."""
     return [np.flatnonzero(column == value) for value in np.unique(column)]
 
 
@@ -126,20 +135,20 @@ def _cut(rows: Rows, shares: npt.NDArray[np.float64]) -> list[Rows]:
     return np.split(rows, cuts)
 
 
-def _topped_up(parts: list[Rows]) -> list[Rows]:
-    """Give sites with next to nothing some rows of the largest; the others stay as they are."""
-    fewest = min(FEWEST, sum(map(len, parts)) // (2 * len(parts)))
+def _fill_small_sites(parts: list[Rows]) -> list[Rows]:
+    """Move rows from the largest sites to those with too few."""
+    minimum = min(MIN_EXAMPLES_PER_SITE, sum(map(len, parts)) // (2 * len(parts)))
     parts = list(parts)
     for site in range(len(parts)):
-        while len(parts[site]) < fewest:
-            richest = max(range(len(parts)), key=lambda other: len(parts[other]))
-            missing = fewest - len(parts[site])
-            given = min(missing, len(parts[richest]) - fewest)
-            parts[site] = np.concatenate([parts[site], parts[richest][:given]])
-            parts[richest] = parts[richest][given:]
+        while len(parts[site]) < minimum:
+            largest = max(range(len(parts)), key=lambda other: len(parts[other]))
+            missing = minimum - len(parts[site])
+            moved = min(missing, len(parts[largest]) - minimum)
+            parts[site] = np.concatenate([parts[site], parts[largest][:moved]])
+            parts[largest] = parts[largest][moved:]
     return parts
 
 
 def _classes(labels: Rows) -> int:
     _, counts = np.unique(labels, return_counts=True)
-    return int((counts >= FEWEST_PER_CLASS).sum())
+    return int((counts >= MIN_EXAMPLES_PER_CLASS).sum())

@@ -1,4 +1,4 @@
-"""Draft the data contract from a file of yours: fednkit schema --source FILE."""
+"""Draft the data contract from your own file: fednkit schema --source FILE."""
 
 import json
 import sys
@@ -19,9 +19,9 @@ class Options:
     """Options of `fednkit schema`.
 
     Attributes:
-        source: The file to draft the schema from.
-        label: Of a table: the column to predict.
-        out: Write the schema to this file and overwrite it; the default is to print it.
+        source: Draft the schema from this file.
+        label: Column to predict (tables only).
+        out: Write the schema to this file, overwriting it (default: print it).
     """
 
     source: Path
@@ -30,7 +30,7 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Print the draft, or write it, and say what is left to do."""
+    """Print or write the draft, and a hint on what to review."""
     schema = kind().draft(options.source, options.label)
     text = layout(schema)
     if options.out is None:
@@ -39,13 +39,13 @@ def run(options: Options) -> None:
         write_atomically(options.out, text.encode())
         print(f"{shown(options.out.resolve())}: {len(schema['fields'])} fields")
     print(
-        "a draft: its limits come from this file alone, widened; every site must keep them",
+        "this is a draft: its limits are those of this file, widened; every site must satisfy them",
         file=sys.stderr,
     )
 
 
 def layout(schema: dict[str, Any]) -> str:
-    """Return a schema as JSON with one field to a line, to be read and changed by hand."""
+    """Return a schema as JSON with one field per line, so that it is easy to edit by hand."""
     fields = [f"    {json.dumps(field, ensure_ascii=False)}" for field in schema["fields"]]
     label = json.dumps(schema["label"], ensure_ascii=False)
     head, tail = '{\n  "fields": [\n', f'\n  ],\n  "label": {label}\n'

@@ -1,4 +1,4 @@
-"""Make the seed model: untrained weights, from which the first round starts."""
+"""Make the seed model: the untrained weights that the first round starts from."""
 
 import hashlib
 import io
@@ -24,25 +24,25 @@ class Options:
     """Options of `fednkit seed`.
 
     Attributes:
-        seed: Of the random numbers: equal seeds give equal weights.
+        seed: Random seed; equal seeds give equal weights.
     """
 
     seed: int = 0
 
 
 def run(options: Options) -> None:
-    """Write the seed model, and report what is in it."""
+    """Write the seed model, and print its size and hash."""
     make(options.seed)
 
 
 def make(seed: int = 0) -> None:
-    """Write seed.npz into the project's root and say what is in it."""
+    """Write seed.npz to the project's root, and print its size and hash."""
     with (
         console.status("loading the framework"),
         np.errstate(all="ignore"),
         model_library() as library,
     ):
-        # Features that are not finite end in an error, which says more than a warning.
+        # NumPy's warnings are off: features that are not finite raise a clearer error.
         initial = library.new_classifier(seed).get_weights()
     buffer = io.BytesIO()
     weights.save(buffer, initial, like=initial)

@@ -1,4 +1,4 @@
-"""Give every site of the trial federation its own data: data/site-1, data/site-2 and so on."""
+"""Write the data of each site of the trial federation: data/site-1, data/site-2 and so on."""
 
 import json
 import shutil
@@ -26,28 +26,27 @@ __all__ = [
     "spread",
 ]
 
-# Left beside the sites that this command made; without it they are somebody's own data.
+# This file marks sites that this command made. Without it, the sites are the user's own data.
 RECORD_NAME = "sites.json"
-# A table of more sites than this would hide what it should show.
 MAX_ROWS_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpreadOptions:
-    """Which examples there are, and how they are spread over sites.
+    """The examples, and how to split them among sites.
 
     Attributes:
-        source: Spread this file, and not sample data.
-        examples: Number of examples of sample data in all (default: as many as the sample has).
+        source: Split this file instead of sample data.
+        examples: Total number of sample examples (default: the whole sample).
         partition: How the sites differ. iid: not at all; dirichlet: in their shares of each class;
-            shards: each holds about two classes; quantity: in their numbers of examples; column:
-            one site for each value of a column.
-        alpha: For dirichlet and quantity: the smaller, the more the sites differ.
-        column: For column: its name.
-        seed: Of the random numbers: equal seeds give equal sites.
+            shards: each has about two classes; quantity: in their numbers of examples; column:
+            one site for each value of --column.
+        alpha: Similarity of the sites with dirichlet and quantity; smaller values differ more.
+        column: Column to split by, with --partition column.
+        seed: Random seed; equal seeds give equal sites.
 
     Raises:
-        ProjectError: An option is out of its range, or does not go with another one.
+        ProjectError: An option is out of range, or conflicts with another one.
     """
 
     source: Path | None = None
@@ -71,8 +70,8 @@ class Options(SpreadOptions):
     """Options of `fednkit sites`.
 
     Attributes:
-        sites: Number of sites (default 2).
-        force: Replace site data that this command did not make.
+        sites: Number of sites (default: 2, or one for each value of --column).
+        force: Overwrite site data that this command did not make.
     """
 
     sites: int | None = None
@@ -85,7 +84,7 @@ class Options(SpreadOptions):
 
 
 def run(options: Options) -> None:
-    """Make or read the examples, spread them, write one file per site, show who got what."""
+    """Make or read the examples, write one file per site, and print the class counts."""
     before = sorted(current().data.glob("site-*"))
     if before and not (current().data / RECORD_NAME).exists() and not options.force:
         raise ProjectError(
@@ -120,18 +119,23 @@ def run(options: Options) -> None:
 
 
 def make_sample(sites: int) -> None:
-    """Make sample data for some sites, with the defaults of everything else."""
+    """Make sample data for a number of sites with default options."""
     run(Options(sites=sites))
 
 
 def spread(
     options: SpreadOptions, sites: int | None, default: int, classes: int = 2
 ) -> tuple[Sample, list[partition.Rows]]:
-    """Return all examples, and which rows each site gets, as the options say.
+    """Return all examples and the row numbers of each site.
 
-    sites: how many; None means `default`, or as many as the column of the natural split has
-    values. classes: how many each site needs; the package refuses a file with one. Raises
-    `ProjectError`.
+    Args:
+        options: The examples and the method.
+        sites: The number of sites; None means `default`, or one for each value of the column.
+        default: The number of sites for None, unless the split is by column.
+        classes: The number of classes that each site needs; see `partition.spread`.
+
+    Raises:
+        ProjectError: The examples cannot be read, or cannot be split this way.
     """
     everything = (
         kind().read(options.source)
@@ -154,9 +158,10 @@ def spread(
 
 
 def show_counts(counts: partition.Rows) -> None:
-    """Print a table of what every site got.
+    """Print a table of each site's examples.
 
-    counts: int64, shape (sites, classes), examples of each class.
+    Args:
+        counts: int64, shape (sites, classes), the number of examples of each class.
     """
     table = Table("site", "examples", *(f"class {label}" for label in range(counts.shape[1])))
     for number, row in enumerate(counts[:MAX_ROWS_SHOWN], start=1):

@@ -1,4 +1,4 @@
-"""Tables of one's own: read, spread over sites, and drafted a schema for."""
+"""Read your own tables, write them for the sites, and draft their schema."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ __all__ = ["EXAMPLES", "FILE_NAME", "column", "draft", "labels", "make", "read",
 
 
 def read(path: Path) -> pl.DataFrame:
-    """Read a table of one's own, CSV or Parquet. Raises `PackageError`."""
+    """Read the user's own table, CSV or Parquet. Raises `PackageError`."""
     table = read_table(path)
     if _label() not in table.columns:
         schema = shown(current().client / "model" / "schema.json")
@@ -33,17 +33,17 @@ def labels(table: pl.DataFrame) -> npt.NDArray[np.int64]:
 
 
 def column(table: pl.DataFrame, name: str) -> npt.NDArray[Any]:
-    """Return one column, shape (rows,). Raises `ProjectError` when there is none of that name."""
+    """Return one column, shape (rows,). Raises `ProjectError` if it does not exist."""
     if name not in table.columns:
         raise ProjectError(f"--column: expected one of {', '.join(table.columns)}, found '{name}'")
     values = table[name]
     numbers = values.cast(pl.Float64, strict=False)
-    # So that 2 comes before 10.
+    # Numbers sort 2 before 10; text does not.
     return (values if numbers.null_count() else numbers).to_numpy()
 
 
 def write(table: pl.DataFrame, rows: npt.NDArray[np.int64], path: Path) -> None:
-    """Write some rows as one site's file."""
+    """Write these rows as one site's file."""
     table[rows.tolist()].write_csv(path)
 
 

@@ -1,3 +1,3 @@
-"""Look for what is wrong with the machine, the project and a controller, and say what fixes it."""
+"""Check the machine, the project and a controller for problems, and print how to fix them."""
 
 __all__ = ["command", "where"]

@@ -1,18 +1,18 @@
-"""One check of the doctor."""
+"""Run one check of the doctor."""
 
 from collections.abc import Callable
 
 from ..project.errors import PackageError
 
-# Returns a few words when all is well, and raises `PackageError` with cause and cure if not.
+# Returns a short summary on success; otherwise raises `PackageError` with the cause and the fix.
 Check = Callable[[], str]
 
 
 def examine(check: Check) -> tuple[str, bool]:
-    """Return a check's words, and whether something is wrong."""
+    """Return the summary or the error of a check, and whether it failed."""
     try:
         return check(), False
     except (PackageError, OSError) as error:
         return str(error), True
-    except Exception as error:  # whatever a person's own model library raises
+    except Exception as error:  # raised by the owner's model library
         return f"{type(error).__name__}: {' '.join(str(error).split())}", True

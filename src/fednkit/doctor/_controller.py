@@ -1,4 +1,4 @@
-"""What can be wrong with a controller; for the doctor."""
+"""The doctor's checks of a controller."""
 
 import hashlib
 from collections import Counter
@@ -18,7 +18,7 @@ UPLOAD = "run: fednkit upload --api-url URL"
 
 
 def checks(api_url: str, token_env: str | None) -> Iterator[tuple[str, Check]]:
-    """Yield the checks of a controller; only the first when it does not answer."""
+    """Yield the checks of a controller; only the first if the controller does not answer."""
 
     def reach() -> str:
         with connection.connected(api_url, connection.read_token(token_env)):
@@ -33,7 +33,7 @@ def checks(api_url: str, token_env: str | None) -> Iterator[tuple[str, Check]]:
 
 
 def active_package(api: APIClient) -> str:
-    """Check that the controller hands out the archive built here, and clients can unpack it."""
+    """Check that the controller serves the archive that was built here, under a usable name."""
     active = api.get_active_package()
     if "package_id" not in active:
         raise ProjectError(f"the controller has none; {UPLOAD}")
@@ -49,19 +49,19 @@ def active_package(api: APIClient) -> str:
 
 
 def helper(api: APIClient) -> str:
-    """Check that the controller reads model files as the package writes them."""
+    """Check that the controller reads model files in the package's format."""
     if (name := active_helper(api)) != HELPER:
         raise ProjectError(f"expected {HELPER}, found {name}; {UPLOAD}")
     return HELPER
 
 
 def global_model(api: APIClient) -> str:
-    """Check that there is a model to start from."""
+    """Check that the controller has a global model."""
     return str(newest_model(api)["model_id"])
 
 
 def combiners(api: APIClient) -> str:
-    """Check that there is a combiner, to which sites connect."""
+    """Check that the controller has a combiner for the sites to connect to."""
     names = [combiner["name"] for combiner in listed(api.get_combiners())]
     if not names:
         raise ProjectError("expected one, found none; start one: fedn combiner start --init FILE")
@@ -69,11 +69,13 @@ def combiners(api: APIClient) -> str:
 
 
 def sites(api: APIClient) -> str:
-    """Check that no two sites go by one name: FEDn would take their messages for those of one."""
+    """Check that all online sites have different names: FEDn would mix up their messages."""
     clients = [c["name"] for c in listed(api.get_clients()) if c["status"] == "online"]
-    twice = [name for name, count in Counter(clients).items() if count > 1]
-    if twice:
-        raise ProjectError(f"several are called '{twice[0]}'; invite each under a name of its own")
+    duplicates = [name for name, count in Counter(clients).items() if count > 1]
+    if duplicates:
+        raise ProjectError(
+            f"several sites are called '{duplicates[0]}'; invite each with its own name"
+        )
     return f"online: {', '.join(sorted(clients)) or 'none'}"
 
 

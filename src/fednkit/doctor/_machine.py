@@ -1,4 +1,4 @@
-"""What can be wrong with the machine; for the doctor. Standard library only."""
+"""The doctor's checks of the machine. Imports only the standard library."""
 
 import importlib.metadata
 import os
@@ -13,14 +13,14 @@ from ..project.config import check_version, current
 from ..project.errors import ProjectError
 from . import where
 
-OLDEST, NEWEST = (3, 10), (3, 12)
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 12)
 REQUIREMENTS = "requirements.txt", "requirements-fedn.txt", "requirements-dev.txt"
 
 
 def python() -> str:
     """Check that FEDn's last release runs on this Python."""
     version = "{}.{}.{}".format(*sys.version_info)
-    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+    if not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
         raise ProjectError(
             f"expected 3.10, 3.11 or 3.12, found {version}; "
             "run: make setup PYTHON=/path/to/python3.12"
@@ -29,7 +29,7 @@ def python() -> str:
 
 
 def packages() -> str:
-    """Check that what is installed is what the requirements pin, and fits together."""
+    """Check that the pinned versions are installed and compatible."""
     wrong, pins = [], 0
     for name, pinned in pinned_requirements():
         pins += 1
@@ -46,42 +46,42 @@ def packages() -> str:
     clashes = subprocess.run(command, capture_output=True, text=True, check=False)
     if clashes.returncode:
         raise ProjectError(f"{clashes.stdout.splitlines()[0]}; run: make clean setup")
-    return f"{pins} as pinned, and no clash"
+    return f"{pins} as pinned, without conflicts"
 
 
 def pinned_requirements() -> list[tuple[str, str]]:
-    """Return name and version of each direct requirement that holds on this machine."""
+    """Return the name and version of each direct requirement that applies to this machine."""
     pins = []
     for file in REQUIREMENTS:
         for line in (current().root / file).read_text("utf-8").splitlines():
             match = re.match(r"([\w.-]+)(?:\[[\w,]+\])?==([\w.+]+)\s*(?:;(.*))?$", line)
-            if match and (match[3] is None or holds(match[3])):
+            if match and (match[3] is None or applies(match[3])):
                 pins.append((match[1], match[2]))
     return pins
 
 
-def holds(marker: str) -> bool:
-    """Tell whether an environment marker holds here (PEP 508, by pip's own reader)."""
+def applies(marker: str) -> bool:
+    """Return whether an environment marker (PEP 508) applies here, according to pip's parser."""
     try:
         from pip._vendor.packaging.markers import Marker
     except ImportError:
-        # Without pip nothing is installed here, and that is found without markers too.
+        # Without pip, no package is installed, which the check reports without markers.
         return False
     return bool(Marker(marker).evaluate())
 
 
 def temporary_folder() -> str:
-    """Check where FEDn puts models: it hands their paths to a shell without quotes."""
+    """Check the temporary folder, because FEDn passes its path to a shell without quotes."""
     folder = tempfile.gettempdir()
     if re.search(r"[^\w./@:+-]", folder):
         raise ProjectError(
-            f"'{folder}' holds a character that FEDn's commands break at; run: export TMPDIR=/tmp"
+            f"'{folder}' has a character that breaks FEDn's commands; run: export TMPDIR=/tmp"
         )
     return folder
 
 
 def environment() -> str:
-    """Check that no variable is set that FEDn reads, and that breaks what runs here."""
+    """Check that no environment variable is set that would break FEDn here."""
     wrong = {
         "FEDN_PACKAGE_EXTRACT_DIR": "all sites would unpack the package into one folder",
         "FEDN_CUSTOM_URL_PREFIX": "clients would look for the controller elsewhere",
@@ -98,7 +98,7 @@ def environment() -> str:
 
 
 def loopback() -> str:
-    """Check that 127.0.0.1 answers, with no proxy in between: the network here talks over it."""
+    """Check that 127.0.0.1, which the local network uses, works without a proxy."""
     try:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -114,7 +114,7 @@ def loopback() -> str:
 
 
 def library() -> str:
-    """Check that the library that runs is that of the wheel in vendor/, and the wheel unchanged."""
+    """Check that the library is installed from the wheel in vendor/, and that neither changed."""
     installed = where.installation()
     if installed.editable:
         return installed.words
@@ -124,7 +124,7 @@ def library() -> str:
 
 
 def version() -> str:
-    """Check that the project is of this version of the library."""
+    """Check that the project is for this version of the library."""
     if warning := check_version():
         raise ProjectError(warning)
     return f"the project is of fednkit {current().version}"

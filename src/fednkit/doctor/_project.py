@@ -1,4 +1,4 @@
-"""What can be wrong with the project; for the doctor."""
+"""The doctor's checks of the project."""
 
 import hashlib
 import json
@@ -26,8 +26,8 @@ from ..project.paths import by_number, shown
 from ._machine import pinned_requirements
 
 ENTRY_POINTS = "train", "validate", "predict"
-# Never to be under version control: data, results, tokens, and models, which learnt from data.
-PRIVATE = "data", "runs", "invitations", ".env", ":(glob)*.npz", "*.tar.gz"
+# Must not be in git: data, results, tokens, and models, which are trained on data.
+PRIVATE_PATHS = "data", "runs", "invitations", ".env", ":(glob)*.npz", "*.tar.gz"
 
 
 def lock() -> str:
@@ -42,7 +42,7 @@ def lock() -> str:
 
 
 def manifest() -> str:
-    """Check that FEDn's client finds the entry points, and just one fedn.yaml."""
+    """Check that fedn.yaml names existing entry points, and that there is only one such file."""
     file = current().client / "fedn.yaml"
     try:
         content = yaml.safe_load(file.read_text("utf-8"))
@@ -58,7 +58,7 @@ def manifest() -> str:
         script = command.split()[-1]
         if not (current().client / script).is_file():
             missing = shown(current().client / script)
-            raise ProjectError(f"{shown(file)}: '{command}': there is no {missing}")
+            raise ProjectError(f"{shown(file)}: '{command}': expected {missing}, found none")
     others = [path for path in current().client.rglob("fedn.yaml") if path != file]
     if others:
         raise ProjectError(
@@ -68,18 +68,18 @@ def manifest() -> str:
 
 
 def package() -> str:
-    """Check that the archive is there, and as new as its sources; nothing in it must stay here."""
+    """Check that the archive exists, is up to date, and contains nothing private."""
     members = archive.package_files(current().client)
     archive.check_fresh()
     return f"{shown(current().archive)}, {len(members)} files"
 
 
 def library() -> str:
-    """Check that the package imports nothing of FEDn, and that its settings hold up."""
+    """Check that the package does not import FEDn, and that its settings and schema load."""
     for file in current().client.rglob("*.py"):
         if re.search(r"^\s*(import|from)\s+(fedn|fednkit)\b", file.read_text("utf-8"), re.M):
             raise ProjectError(
-                f"{shown(file)} imports fedn or fednkit, which sites need not have; take it out"
+                f"{shown(file)} imports fedn or fednkit, which sites may not have; remove it"
             )
     with model_library() as package:
         package.settings()
@@ -87,24 +87,24 @@ def library() -> str:
 
 
 def seed_model() -> str:
-    """Check that the seed model is there, and fits the model."""
+    """Check that the seed model exists and fits the classifier."""
     seed.check(current().seed)
     return shown(current().seed)
 
 
 def data_of_sites() -> str:
-    """Check that every trial site's data keeps the contract."""
+    """Check that the data of every trial site satisfies the contract."""
     found = sorted(current().data.glob("site-*"), key=lambda path: by_number(path.name))
     if not found:
         return "no trial sites yet"
     with model_library() as package:
         for folder in found:
             check(package.data, folder)
-    return f"{len(found)} trial sites keep the contract"
+    return f"{len(found)} trial sites satisfy the contract"
 
 
 def entry_points() -> str:
-    """Run training and validation once, as FEDn's client does, on sample data if need be."""
+    """Run training and validation once like FEDn's client, on sample data if there are no sites."""
     archive.check_fresh()
     seed.check(current().seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -126,14 +126,14 @@ def entry_points() -> str:
                 check=False,
             )
             if result.returncode:
-                last = (result.stderr.strip() or "it said nothing").splitlines()[-1]
+                last = (result.stderr.strip() or "no error message").splitlines()[-1]
                 raise ProjectError(f"{name}.py: {last.removeprefix('error: ')}")
         counted = json.loads(Path(seen, "out-metadata").read_text("utf-8"))["num_examples"]
     return f"one epoch on {counted:,} examples"
 
 
 def sample(folder: Path) -> Path:
-    """Make sample data for one site."""
+    """Write sample data for one site, and return the file."""
     data = kind()
     everything = data.make(None, 0)
     file = folder / data.FILE_NAME
@@ -143,21 +143,21 @@ def sample(folder: Path) -> Path:
 
 
 def invitations() -> str:
-    """Check that those that were invited will run the package that is built now."""
+    """Check that all invitations are for the current package."""
     expected = hashlib.sha256(current().archive.read_bytes()).hexdigest()
     files = sorted((current().root / "invitations").glob("*/client.yaml"))
     for file in files:
         if yaml.safe_load(file.read_text("utf-8")).get("package_checksum") != expected:
             raise ProjectError(
                 f"{shown(file.parent)} was written for another package, which its client would "
-                "refuse; remove it, and invite again"
+                "reject; remove it, and invite again"
             )
     return f"{len(files)} for this package" if files else "none yet"
 
 
 def version_control() -> str:
-    """Check that no data, result or secret is in git."""
-    command = ["git", "ls-files", "--", *PRIVATE]
+    """Check that git contains no data, results or secrets."""
+    command = ["git", "ls-files", "--", *PRIVATE_PATHS]
     try:
         listed = subprocess.run(
             command, cwd=current().root, capture_output=True, text=True, check=False
@@ -166,8 +166,8 @@ def version_control() -> str:
         return "no git here"
     if files := listed.stdout.split("\n")[:-1]:
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-        raise ProjectError(f"git holds {files[0]}{more}; run: git rm -r --cached '{files[0]}'")
-    return "holds no data and no secret"
+        raise ProjectError(f"git contains {files[0]}{more}; run: git rm -r --cached '{files[0]}'")
+    return "contains no data, results or secrets"
 
 
 CHECKS = {

@@ -1,8 +1,8 @@
-"""Look for what is wrong, and say what fixes it: fednkit doctor.
+"""Find problems and print how to fix them: fednkit doctor.
 
-Every check is a function that returns a few words when all is well and raises `ProjectError`
-with the cause and the cure when it is not. This module and _machine.py run on the standard
-library alone, because a missing package is one of the things to find.
+A check is a function that returns a short summary, or raises `ProjectError` with the cause and the
+fix. This module and _machine.py import only the standard library, so that they can report missing
+packages.
 """
 
 import importlib
@@ -21,8 +21,8 @@ class Options:
     """Options of `fednkit doctor`.
 
     Attributes:
-        api_url: Check this controller too.
-        token_env: Environment variable that holds an admin token for it.
+        api_url: Also check this controller.
+        token_env: Environment variable with an admin token for the controller.
     """
 
     api_url: str | None = None
@@ -30,7 +30,7 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Make every check and print a line for each; raise `ProjectError` if one found something."""
+    """Run all checks and print a line for each; raise `ProjectError` if any failed."""
     wrong: list[str] = []
     for group in groups(options, wrong):
         for name, check in group:
@@ -42,13 +42,15 @@ def run(options: Options) -> None:
 
 
 def groups(options: Options, wrong: list[str]) -> Iterator[Iterable[tuple[str, Check]]]:
-    """Yield the checks in the order in which a fault of one explains those of the next.
+    """Yield groups of checks; a problem in one group explains problems in later ones.
 
-    wrong: the names of the checks that have found something so far.
+    Args:
+        options: The options of the command.
+        wrong: The names of the checks that failed so far; the caller adds to it.
     """
     yield machine.CHECKS.items()
     if {"python", "packages"} & set(wrong):
-        # All others would fail for that alone.
+        # All other checks would fail as a consequence.
         return
     yield importlib.import_module("._project", __package__).CHECKS.items()
     if options.api_url:

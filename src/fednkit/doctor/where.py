@@ -1,4 +1,4 @@
-"""Which library runs: fednkit where. And whether it is the one in vendor/."""
+"""Print which library runs (fednkit where), and check whether it is the one in vendor/."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ ADVICE = "run: make setup"
 
 
 class Installation(NamedTuple):
-    """How the library got here."""
+    """The installed library: its version, its folder, and whether it is a checkout."""
 
     version: str
     folder: Path
@@ -34,7 +34,7 @@ class Installation(NamedTuple):
 
     @property
     def words(self) -> str:
-        """One line about it."""
+        """A one-line description."""
         kind = "a checkout in the place of vendor/" if self.editable else "installed"
         return f"{self.version}, {kind}: {self.folder}"
 
@@ -45,7 +45,7 @@ def run() -> None:
 
 
 def installation() -> Installation:
-    """Return which library runs here. Raises `ProjectError` when it is not installed."""
+    """Return the library that runs here. Raises `ProjectError` if it is not installed."""
     try:
         distribution = metadata.distribution("fednkit")
     except metadata.PackageNotFoundError:
@@ -56,7 +56,7 @@ def installation() -> Installation:
 
 
 def check_wheel() -> None:
-    """Raise `ProjectError` unless the wheel in vendor/ is the one that its hash names."""
+    """Raise `ProjectError` unless the wheel in vendor/ has the recorded hash."""
     wheel = _wheel()
     text = (wheel.parent / "requirements.txt").read_text("utf-8")
     expected = re.findall("--hash=sha256:([0-9a-f]{64})", text)
@@ -69,7 +69,7 @@ def check_wheel() -> None:
 
 
 def check_installed() -> None:
-    """Raise `ProjectError` unless what is installed is what the wheel in vendor/ holds."""
+    """Raise `ProjectError` unless the installed files are those of the wheel in vendor/."""
     wheel, root = _wheel(), installation().folder
     with zipfile.ZipFile(wheel) as archive:
         expected = {
@@ -89,7 +89,7 @@ def check_installed() -> None:
     if differing:
         more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
         raise ProjectError(
-            f"{root / differing[0]}{more}: expected what is in {shown(wheel)}, found another; "
+            f"{root / differing[0]}{more}: expected the content of {shown(wheel)}, found another; "
             f"{ADVICE}"
         )
 

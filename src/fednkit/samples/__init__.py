@@ -1,3 +1,3 @@
-"""Sample data of the tasks that the template offers."""
+"""Sample data for the template's tasks."""
 
 __all__ = ["digits", "transactions"]

@@ -1,4 +1,4 @@
-"""Sample data: real handwritten digits, brought to MNIST's layout.
+"""Sample data: real handwritten digits, converted to MNIST's layout.
 
 digits.npz holds the 1,797 digits of Alpaydin and Kaynak, "Optical Recognition of Handwritten
 Digits", UCI Machine Learning Repository, 1998 (CC BY 4.0): 8×8 pixels in 17 shades.
@@ -21,7 +21,12 @@ Array = npt.NDArray[np.uint8]
 
 
 class Digits(NamedTuple):
-    """images: uint8, shape (digits, 28, 28). labels: uint8, shape (digits,), 0 to 9."""
+    """Images of digits and their labels.
+
+    Attributes:
+        images: uint8, shape (digits, 28, 28).
+        labels: uint8, shape (digits,), 0 to 9.
+    """
 
     images: Array
     labels: Array
@@ -30,7 +35,9 @@ class Digits(NamedTuple):
 def make(examples: int | None, seed: int) -> Digits:
     """Return sample digits in random order.
 
-    examples: how many, up to 1,797. seed: equal seeds give equal digits.
+    Args:
+        examples: The number of digits, up to 1,797; None means all.
+        seed: Equal seeds give equal digits.
     """
     examples = examples or EXAMPLES
     if examples > EXAMPLES:
@@ -45,9 +52,9 @@ def make(examples: int | None, seed: int) -> Digits:
 
 
 def _enlarge(images: npt.NDArray[np.uint8]) -> Array:
-    """Bring 8×8 pixels of 0 … 16 to a 20×20 digit of 0 … 255 in the middle of 28×28, as MNIST's.
+    """Enlarge 8×8 pixels of 0 to 16 to a 20×20 digit of 0 to 255, centred in 28×28 as in MNIST.
 
-    Linear interpolation along each axis: a 20×8 matrix of weights from both sides.
+    Interpolates linearly along each axis with a 20×8 matrix of weights.
     """
     places = (np.arange(20) + 0.5) * 8 / 20 - 0.5
     distance = np.abs(places[:, np.newaxis] - np.arange(8))

@@ -14,10 +14,10 @@ FILE_NAME = "transactions.csv"
 EXAMPLES = 40_000
 
 REGIONS = np.array(["north", "east", "south", "west"])
-# The first days only fill the customers' and terminals' histories; they are not handed out.
+# The first days only build up the histories of customers and terminals; they are not returned.
 WARM_UP_DAYS, DAYS = 14, 60
-PAYMENTS_A_DAY = 1.75
-# Episodes per 10,000 payments, so that well under one per cent of all payments are fraud.
+PAYMENTS_PER_DAY = 1.75
+# Episodes per 10,000 payments: well under one per cent of all payments are fraud.
 STOLEN_CARDS, SKIMMED_TERMINALS = 3.0, 1.5
 
 Array = npt.NDArray[np.float64]
@@ -25,17 +25,21 @@ Rows = npt.NDArray[np.int64]
 
 
 def make(examples: int | None, seed: int) -> pl.DataFrame:
-    """Simulate card payments, in order of time.
+    """Simulate card payments.
 
-    examples: how many rows. seed: equal seeds give equal rows.
-    Returns one row per payment with the columns of the fraud task's schema.json.
+    Args:
+        examples: The number of rows; None means `EXAMPLES`.
+        seed: Equal seeds give equal rows.
+
+    Returns:
+        One row per payment, in order of time, with the columns of the fraud task's schema.json.
     """
     examples = examples or EXAMPLES
     random = np.random.default_rng(seed)
-    customers = max(40, round(examples / (PAYMENTS_A_DAY * (DAYS - WARM_UP_DAYS))))
+    customers = max(40, round(examples / (PAYMENTS_PER_DAY * (DAYS - WARM_UP_DAYS))))
     terminals = max(len(REGIONS), customers // 2)
 
-    # A tenth more than needed on average; what is too much is cut off at the end.
+    # A tenth more than needed on average; surplus rows are cut off at the end.
     count = round(1.1 * examples * DAYS / (DAYS - WARM_UP_DAYS)) + 100
     day = random.integers(0, DAYS, count)
     hour = np.clip(random.normal(14, 5, count), 0, 23.99)
@@ -47,7 +51,7 @@ def make(examples: int | None, seed: int) -> pl.DataFrame:
     customer = random.choice(customers, count, p=activity / activity.sum())
     typical_amount = random.uniform(5, 100, customers)[customer]
     amount = np.maximum(random.normal(typical_amount, typical_amount / 2), 0.5)
-    # Terminals are numbered round the regions; customers pay in their own region.
+    # A terminal's number modulo the number of regions is its region. Customers pay in their own.
     region = random.integers(0, len(REGIONS), customers)[customer]
     terminal = region + len(REGIONS) * random.integers(0, terminals // len(REGIONS), count)
 
@@ -65,7 +69,7 @@ def make(examples: int | None, seed: int) -> pl.DataFrame:
 
     customer_count, customer_sum = _trailing(customer, time, amount, 7, 0)
     terminal_count, _ = _trailing(terminal, time, amount, 7, 0)
-    # Fraud becomes known when the customer complains, a week later.
+    # Fraud is discovered a week later, when the customer complains.
     known_count, known_fraud = _trailing(terminal, time, fraud.astype(np.float64), 14, 7)
     table = pl.DataFrame(
         {
@@ -86,9 +90,14 @@ def make(examples: int | None, seed: int) -> pl.DataFrame:
 def _trailing(
     group: Rows, time: Array, value: Array, since: float, until: float
 ) -> tuple[Rows, Array]:
-    """Count and sum `value` over the same group's rows from `since` to `until` days before.
+    """Return the count and sum of `value` over earlier rows of each row's group.
 
-    All arrays have shape (rows,). The row itself never counts.
+    Args:
+        group: Shape (rows,), each row's group.
+        time: Shape (rows,), in days.
+        value: Shape (rows,).
+        since: The start of the window, in days before the row.
+        until: The end of the window, in days before the row, which is never included itself.
     """
     span = DAYS + 2 * since
     key = group * span + time

@@ -1,3 +1,3 @@
-"""Many clients and rounds in this machine's processes, from the archive that ships."""
+"""Simulate many clients and rounds on this machine with the package that ships."""
 
 __all__ = ["simulate"]

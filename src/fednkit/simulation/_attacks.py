@@ -1,4 +1,4 @@
-"""What a broken or hostile client sends, to try defences with in a simulation."""
+"""Attacks by hostile clients, to test defences in a simulation."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,6 @@ from ..aggregation.robust import Weights
 from ..project.errors import ProjectError
 from ._clients import Clients
 
-# What each attack does with its strength, and how strong it is when nothing else is said.
 Attack = Literal["sign-flip", "scale", "random", "constant", "nan", "label-flip"]
 DEFAULT_STRENGTHS: dict[Attack, float | None] = {
     "sign-flip": 10.0,
@@ -19,22 +18,20 @@ DEFAULT_STRENGTHS: dict[Attack, float | None] = {
     "nan": None,
     "label-flip": None,
 }
-
-
 DEFAULT_ATTACKERS_SHARE = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttackOptions:
-    """Which clients of a simulation are hostile, and what they send.
+    """The hostile clients of a simulation, and their attack.
 
     Attributes:
-        attack: What hostile clients send.
-        attackers: Share of hostile clients (default 0.2).
-        attack_strength: Factor of the attack (default 10; constant 1).
+        attack: Attack by the hostile clients (default: none).
+        attackers: Share of hostile clients (default: 0.2 with --attack).
+        attack_strength: Factor of the attack (default: 10; for constant: 1).
 
     Raises:
-        ProjectError: An option is out of its range, or does not go with the attack.
+        ProjectError: An option is out of range, or does not apply to the attack.
     """
 
     attack: Attack | None = None
@@ -51,7 +48,7 @@ class AttackOptions:
         if share is not None and not 0 <= share <= 1:
             raise ProjectError(f"--attackers: expected 0 to 1, found {share:g}")
         if strength is not None and DEFAULT_STRENGTHS[self.attack] is None:
-            raise ProjectError(f"--attack-strength: {self.attack} has none")
+            raise ProjectError(f"--attack-strength: {self.attack} has no strength")
         if strength is not None and not np.isfinite(strength):
             raise ProjectError(f"--attack-strength: expected a number, found {strength:g}")
 
@@ -71,7 +68,7 @@ class AttackOptions:
 
 
 def attackers(options: AttackOptions, clients: int, seed: int) -> set[int]:
-    """Return which clients are hostile; the run's seed draws them, once for all rounds."""
+    """Return the hostile clients, drawn from the run's seed; they are the same in all rounds."""
     order = np.random.default_rng([seed, 4]).permutation(clients)
     return set(order[: round((options.share or 0) * clients)].tolist())
 
@@ -83,13 +80,17 @@ def forge(
     update: Weights,
     seed: list[int],
 ) -> Weights:
-    """Return what a bad client sends in place of its honest update.
+    """Return the update that a hostile client sends instead of its honest one.
 
-    sign-flip: received - strength * (update - received), away from where it should go.
-    scale: received + strength * (update - received). random: received and noise, `strength` times
-    as long as the honest step. constant: `strength` everywhere. nan: NaN everywhere. Sign-flip,
-    random and constant are those of Li et al., "RSA: Byzantine-Robust Stochastic Aggregation
-    Methods", 2019. A client that flips labels sends what it learns from them: nothing is forged.
+    - sign-flip: received - strength * (update - received), which moves the wrong way.
+    - scale: received + strength * (update - received).
+    - random: received plus noise that is `strength` times as long as the honest step.
+    - constant: `strength` everywhere.
+    - nan: NaN everywhere.
+    - label-flip: the update itself, because the client trained on flipped labels.
+
+    Source of sign-flip, random and constant: Li et al., "RSA: Byzantine-Robust Stochastic
+    Aggregation Methods", 2019.
     """
     if attack in (None, "label-flip") or not update:
         return update
@@ -113,10 +114,10 @@ def forge(
 
 
 def flip_labels(clients: Clients, bad: set[int], classes: int) -> None:
-    """Flip the labels that bad clients learn from: class c becomes classes - 1 - c.
+    """Flip the training labels of hostile clients: class c becomes classes - 1 - c.
 
-    As in Fang et al., "Local Model Poisoning Attacks to Byzantine-Robust Federated Learning",
-    2020. The held-out labels stay, so that all is measured by the truth.
+    The held-out labels stay correct, so the metrics do too. Source: Fang et al., "Local Model
+    Poisoning Attacks to Byzantine-Robust Federated Learning", 2020.
     """
     for client in bad:
         rows = clients.train(client)

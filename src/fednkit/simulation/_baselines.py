@@ -1,4 +1,4 @@
-"""What federation is measured against: training alone, and training on pooled data."""
+"""Baselines of a simulation: clients that train alone, and training on pooled data."""
 
 from typing import Any
 
@@ -11,37 +11,38 @@ from ..runs.run import Run
 from ._pool import Failure, Pool
 from ._workers import Worker
 
-# So many clients train alone at the most; of more, as many are drawn.
-ALONE_AT_MOST = 50
+# In larger simulations, a random sample of this size trains alone.
+MAX_CLIENTS_ALONE = 50
 
 
 def measure_baselines(run: Run, sent: dict[str, Any], clients: int, pool: Pool) -> dict[str, Any]:
-    """Train without a federation, from the same seed model, for as many epochs.
+    """Train without a federation, from the same seed model and for as many epochs.
 
-    Returns `central`: the metrics after each round's worth of epochs on the pooled data; and
-    `alone`: for each client that was tried its metrics on all held-out examples together
-    (`everywhere`) and on its own (`own`).
+    Returns:
+        `central`: the metrics on pooled data after each round's number of epochs. `alone`: for
+        each client that trained alone, the metrics on all held-out examples (`everywhere`) and on
+        its own (`own`).
     """
     rounds = run.lines[-1]["round"]
     weights = run.seed()
     random = np.random.default_rng([run.config["options"]["seed"], 3])
-    tried = sorted(random.permutation(clients)[:ALONE_AT_MOST].tolist())
-    # The longest first: the pooled data keeps one worker busy while the others take the rest.
+    sample = sorted(random.permutation(clients)[:MAX_CLIENTS_ALONE].tolist())
+    # Longest task first: pooled data keeps one worker busy while the others train the clients.
     pooled = pool.each(Worker.central, [(weights, sent, rounds)])
-    single = pool.each(Worker.alone, [(client, weights, sent, rounds) for client in tried])
-    shown = track(
+    single = pool.each(Worker.alone, [(client, weights, sent, rounds) for client in sample])
+    tracked = track(
         single,
         "baselines",
-        total=len(tried),
+        total=len(sample),
         console=console,
         transient=True,
         disable=not console.is_terminal,
     )
-    alone = list(shown)
+    alone = list(tracked)
     central = next(pooled)
     for result in (central, *alone):
         if isinstance(result, Failure):
             raise ProjectError(f"a baseline failed: {result.cause}")
-    pairs = zip(tried, alone, strict=True)
+    pairs = zip(sample, alone, strict=True)
     named = [{"client": c, "everywhere": every, "own": own} for c, (every, own) in pairs]
     return {"central": central, "alone": named}

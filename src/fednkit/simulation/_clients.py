@@ -1,4 +1,4 @@
-"""The clients of a simulation: their examples, read once and shared by all worker processes."""
+"""The examples of a simulation's clients, read once and shared by all worker processes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,15 @@ from fednsite.data.examples import Array, Examples, Part
 
 @dataclass(frozen=True)
 class Clients:
-    """All clients' examples in one pair of arrays, client after client.
+    """The examples of all clients in one pair of arrays, sorted by client.
 
-    Of each client first come the examples to learn from, then those held out: `bounds` has the
-    three row numbers where they start, change over and end, shape (clients, 3).
+    Each client's training examples come before its held-out ones.
+
+    Attributes:
+        features: float32, shape (examples, *input_shape).
+        labels: int64, shape (examples,).
+        bounds: int64, shape (clients, 3): the rows where a client's training examples start, where
+            its held-out examples start, and where they end.
     """
 
     features: Array
@@ -26,44 +31,44 @@ class Clients:
         return len(self.bounds)
 
     def part(self, client: int, part: Part) -> slice:
-        """Return which rows of a client belong to a part of its examples."""
+        """Return the rows of one part of a client's examples."""
         start, change, end = self.bounds[client]
         spans = {"train": (start, change), "test": (change, end), "all": (start, end)}
         return slice(*spans[part])
 
     def train(self, client: int) -> slice:
-        """Return which rows a client learns from."""
+        """Return the rows of a client's training examples."""
         return self.part(client, "train")
 
     def test(self, client: int) -> slice:
-        """Return which rows of a client are held out."""
+        """Return the rows of a client's held-out examples."""
         return self.part(client, "test")
 
     def rows(self, part: Part) -> npt.NDArray[np.int64]:
-        """Return the rows of a part of all clients' examples."""
+        """Return the rows of one part of all clients' examples."""
         spans = [self.part(client, part) for client in range(len(self))]
         return np.concatenate([np.arange(span.start, span.stop) for span in spans])
 
     def class_counts(self, classes: int) -> npt.NDArray[np.int64]:
-        """Return how many examples of each class each client has, shape (clients, classes)."""
+        """Return each client's number of examples per class, shape (clients, classes)."""
         spans = [slice(start, end) for start, _, end in self.bounds]
         return np.stack([np.bincount(self.labels[span], minlength=classes) for span in spans])
 
     def save(self, folder: Path) -> None:
-        """Write the arrays where `load` finds them."""
+        """Write the arrays to a folder, for `load`."""
         for name in ("features", "labels", "bounds"):
             np.save(folder / f"{name}.npy", getattr(self, name))
 
     @classmethod
     def load(cls, folder: Path) -> "Clients":
-        """Map the arrays into memory, so that processes share what they read."""
+        """Map the arrays into memory, which all processes share."""
         features = np.load(folder / "features.npy", mmap_mode="r")
         labels = np.load(folder / "labels.npy", mmap_mode="r")
         return cls(np.asarray(features), np.asarray(labels), np.load(folder / "bounds.npy"))
 
     @classmethod
     def of_sites(cls, sites: Sequence[tuple[Examples, Examples]]) -> "Clients":
-        """Put sites together that come as pairs of training and held-out examples."""
+        """Combine sites, given as pairs of training and held-out examples."""
         ends = np.cumsum([[len(train), len(test)] for train, test in sites]).reshape(-1, 2)
         starts = np.append(0, ends[:-1, 1])
         return cls(
@@ -79,7 +84,13 @@ class Clients:
         parts: Sequence[npt.NDArray[np.int64]],
         held_out: Sequence[npt.NDArray[np.bool_]],
     ) -> "Clients":
-        """Take clients out of one dataset: the rows of each, and which of them are held out."""
+        """Split one dataset into clients.
+
+        Args:
+            everything: The dataset.
+            parts: The row numbers of each client.
+            held_out: For each client, bool, one per row: whether it is held out.
+        """
         pairs = [
             part
             for rows, chosen in zip(parts, held_out, strict=True)

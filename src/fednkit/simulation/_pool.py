@@ -1,4 +1,4 @@
-"""Processes that do the work of a simulation, and end when they must."""
+"""The worker processes of a simulation, and how they stop."""
 
 import multiprocessing
 import os
@@ -17,18 +17,18 @@ from ._workers import Worker
 
 
 class Failure(NamedTuple):
-    """What a worker returns instead of a result: why, in one line."""
+    """The cause of a failed call, in one line; returned instead of a result."""
 
     cause: str
 
 
 class Pool:
-    """Worker processes that all hold the same model library and clients.
+    """Worker processes with the same model library and clients.
 
-    The processes start at once, so that the caller can do something else until they are there.
+    The processes start in the background.
 
     Args:
-        workers: How many processes.
+        workers: The number of processes.
         package: The folder of the unpacked archive.
         store: The folder of the clients' arrays.
     """
@@ -36,7 +36,7 @@ class Pool:
     def __init__(self, workers: int, package: Path, store: Path) -> None:
         os.environ.update(ONE_THREAD)
         self.workers = workers
-        # Spawned, not forked: frameworks with threads of their own do not survive a fork.
+        # Spawned, not forked: frameworks that run threads do not survive a fork.
         self.executor = ProcessPoolExecutor(
             workers,
             multiprocessing.get_context("spawn"),
@@ -47,15 +47,19 @@ class Pool:
             self.executor.submit(os.getpid)
 
     def call(self, method: Callable[..., Any], *arguments: Any) -> Any:
-        """Have some worker do a method of `Worker`; return its result or a `Failure`."""
+        """Call a method of `Worker` in any process; return its result or a `Failure`."""
         return next(self.each(method, [arguments]))
 
     def each(
         self, method: Callable[..., Any], calls: Sequence[tuple[Any, ...]], together: int = 1
     ) -> Iterator[Any]:
-        """Have the workers do a method once per tuple of arguments; the results come in order.
+        """Call a method of `Worker` once per tuple of arguments; yield the results in order.
 
-        together: how many calls go to a worker at a time; small ones cost more to send than to do.
+        Args:
+            method: The method.
+            calls: The arguments of each call.
+            together: The number of calls that are sent to a process at once. Sending a small call
+                takes longer than running it.
         """
         groups = [calls[start : start + together] for start in range(0, len(calls), together)]
         futures = [self.executor.submit(_do, method.__name__, group) for group in groups]
@@ -68,13 +72,12 @@ class Pool:
         if not kind:
             self.executor.shutdown()
             return
-        # Nobody waits for the rest of a long training any more. The workers end their calls
-        # themselves: one that is killed while it writes a result leaves half of it to be read,
-        # and the executor would wait for the other half without end.
+        # Ask the workers to stop instead of killing them: a worker that is killed while it writes
+        # a result leaves half of it, and the executor would wait for the rest forever.
         workers = multiprocessing.active_children()
         for process in workers:
             process.terminate()
-        # Who has not heard by then is deep in a computation, and not writing.
+        # A worker that is still running by then is computing, not writing.
         killer = threading.Timer(STOP_SECONDS, _kill, [workers])
         killer.start()
         self.executor.shutdown(cancel_futures=True)
@@ -86,52 +89,52 @@ def _kill(processes: list[BaseProcess]) -> None:
         process.kill()
 
 
-# The one of this process, once `_start` has made it.
+# This process's worker, set by `_start`.
 _worker: Worker | Failure
-# Whether this process is to end, and whether it is at something that a signal may break off.
-_ending = False
-_breakable = False
+# Whether this process should stop, and whether a signal may interrupt its current call.
+_stopping = False
+_interruptible = False
 
 
-class _Ended(BaseException):
-    """Breaks off what a worker does. No user's `except Exception` catches it."""
+class _Interrupted(BaseException):
+    """Interrupts a call. A user's `except Exception` does not catch it."""
 
 
 def _start(package: str, store: str) -> None:
-    # A Ctrl-C reaches the whole group of processes; the parent decides what it means.
+    # Ctrl-C signals the whole process group; the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _end)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGTERM, _stop)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     global _worker
-    _worker = _break_off(lambda: Worker(package, store))
+    _worker = _run_interruptibly(lambda: Worker(package, store))
 
 
-def _end(number: int, frame: FrameType | None) -> None:
-    """Break off what is going on here, unless it is a message to the parent."""
-    global _ending
-    _ending = True
-    if _breakable:
-        raise _Ended
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Interrupt the current call, unless it is a message to the parent."""
+    global _stopping
+    _stopping = True
+    if _interruptible:
+        raise _Interrupted
 
 
-def _break_off(work: Callable[[], Any]) -> Any:
-    """Return what `work` returns; a `Failure` if it raises, or when this process is to end."""
-    global _breakable
+def _run_interruptibly(work: Callable[[], Any]) -> Any:
+    """Return the result of `work`, or a `Failure` if it raises or is interrupted."""
+    global _interruptible
     try:
-        _breakable = True
-        if _ending:
-            raise _Ended
+        _interruptible = True
+        if _stopping:
+            raise _Interrupted
         return work()
-    except _Ended:
+    except _Interrupted:
         return Failure("ended")
     except Exception as error:
         return _failure(error)
     finally:
-        _breakable = False
+        _interruptible = False
 
 
-def _end_with_parent() -> None:
-    """End this process when its parent has been killed, and nobody will ask it for more."""
+def _exit_with_parent() -> None:
+    """Exit when the parent process has died."""
     parent = multiprocessing.parent_process()
     if parent:
         parent.join()
@@ -145,11 +148,11 @@ def _do(method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
 def _call(method: str, arguments: tuple[Any, ...]) -> Any:
     if isinstance(_worker, Failure):
         return _worker
-    return _break_off(lambda: getattr(_worker, method)(*arguments))
+    return _run_interruptibly(lambda: getattr(_worker, method)(*arguments))
 
 
 def _failure(error: Exception) -> Failure:
-    # As text, because the parent may not be able to import the error's class.
+    # Text, because the parent may not be able to import the error's class.
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}, line {frame.lineno}"
     cause = " ".join(str(error).split()) or "no message"

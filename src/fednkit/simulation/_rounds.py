@@ -1,4 +1,4 @@
-"""The rounds of a simulation: who takes part, what comes back, and what is kept of it."""
+"""The rounds of a simulation: choose clients, train, combine, measure and save."""
 
 import io
 import time
@@ -51,12 +51,12 @@ class Simulation:
         )
         self.ledgers = Ledgers(terms, clients, options.seed, say)
         self.attackers = attackers(options, clients, options.seed)
-        # Which clients are slow does not change over the rounds.
+        # The slow clients are the same in all rounds.
         random = np.random.default_rng([options.seed, 1])
         self.slow = set(random.permutation(clients)[: round(options.slow * clients)].tolist())
 
     def rounds(self) -> None:
-        """Do the rounds that are still to do; each leaves its line, models and a checkpoint."""
+        """Run the remaining rounds; each writes its line, its models and a checkpoint."""
         weights = self.start()
         total = self.options.rounds
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
@@ -67,7 +67,7 @@ class Simulation:
             while (
                 len(self.run.lines) <= total
                 and not self.out_of_patience()
-                and not self.ledgers.used_up(self.run.lines)
+                and not self.ledgers.all_exhausted(self.run.lines)
             ):
                 weights = self.round(len(self.run.lines), weights)
                 value = self.run.series(self.run.metric)[-1]
@@ -75,11 +75,11 @@ class Simulation:
                 progress.update(task, advance=1, description=words)
                 if not console.is_terminal:
                     say(f"round {len(self.run.lines) - 1} of {total}: {words}")
-        if self.ledgers.used_up(self.run.lines):
+        if self.ledgers.all_exhausted(self.run.lines):
             say(budget_used_up(self.clients, len(self.run.lines) - 1))
 
     def start(self) -> Weights:
-        """Return the weights to go on from: the seed model's, or those of the checkpoint."""
+        """Return the weights of the seed model, or of the checkpoint when a run is resumed."""
         loaded = self.pool.call(Worker.ready)
         if isinstance(loaded, Failure):
             raise ProjectError(f"the model library does not load: {loaded.cause}")
@@ -88,21 +88,21 @@ class Simulation:
             self.aggregation.restore(state)
             return weights
         weights = self.run.seed()
-        self.keep(0, weights, {"clients": [], "dropped": [], "late": [], "failed": {}})
+        self.save(0, weights, {"clients": [], "dropped": [], "late": [], "failed": {}})
         return weights
 
     def round(self, number: int, weights: Weights) -> Weights:
-        """Do one round and return the new global model."""
+        """Run one round and return the new global model."""
         started = time.perf_counter()
-        # A generator of its own for each round, so that a resumed run draws the same.
+        # Each round has its own generator, so that a resumed run draws the same numbers.
         random = np.random.default_rng([self.options.seed, 2, number])
         count = max(1, round(self.options.participation * self.clients))
         chosen = sorted(random.permutation(self.clients)[:count].tolist())
-        fates = random.random((self.clients, 2))
-        dropped = [c for c in chosen if fates[c, 0] < self.options.dropout]
-        late = [c for c in chosen if c in self.slow and fates[c, 1] < 0.5 and c not in dropped]
-        away = {*dropped, *late, *self.ledgers.exhausted(self.run.lines)}
-        training = [c for c in chosen if c not in away]
+        draws = random.random((self.clients, 2))
+        dropped = [c for c in chosen if draws[c, 0] < self.options.dropout]
+        late = [c for c in chosen if c in self.slow and draws[c, 1] < 0.5 and c not in dropped]
+        absent = {*dropped, *late, *self.ledgers.exhausted(self.run.lines)}
+        training = [c for c in chosen if c not in absent]
 
         calls = [(client, weights, self.sent) for client in training]
         together = max(1, len(calls) // (2 * self.pool.workers))
@@ -117,37 +117,38 @@ class Simulation:
                 sent, examples = result
                 update = self.ledgers.protect(weights, sent, number, client)
                 if client in self.attackers:
-                    update = self.forged(number, client, weights, update)
+                    update = self.forge(number, client, weights, update)
                 arrived[client] = update, {"num_examples": examples}
         if failed and self.options.on_error == "stop":
             raise ProjectError(
-                f"{len(failed)} of {len(training)} clients failed; --on-error skip goes on without"
+                f"{len(failed)} of {len(training)} clients failed; add --on-error skip to continue "
+                "without them"
             )
-        # A round without any update leaves the model as it is, as FEDn's does.
-        combined, known = combine_round(weights, arrived, self.defence, self.average(weights))
+        # As in FEDn, a round without updates keeps the model.
+        combined, outcome = combine_round(weights, arrived, self.defence, self.average(weights))
         new = weights if combined is None else combined
         if self.attackers:
-            known["attackers"] = [client for client in training if client in self.attackers]
-        for line in outcomes.warnings(known, "client {}".format, offset=1):
-            say(f"round {number}: {line}")
+            outcome["attackers"] = [client for client in training if client in self.attackers]
+        for warning in outcomes.warnings(outcome, "client {}".format, offset=1):
+            say(f"round {number}: {warning}")
         size = sum(array.nbytes for array in weights)
-        who = {"clients": chosen, "dropped": dropped, "late": late, "failed": failed} | known
-        who |= self.ledgers.entry(self.run.lines, chosen)
-        self.keep(number, new, who | {"bytes": size * (len(chosen) + len(arrived))}, started)
+        line = {"clients": chosen, "dropped": dropped, "late": late, "failed": failed} | outcome
+        line |= self.ledgers.entry(self.run.lines, chosen)
+        self.save(number, new, line | {"bytes": size * (len(chosen) + len(arrived))}, started)
         return new
 
-    def forged(self, number: int, client: int, weights: Weights, update: Weights) -> Weights:
-        """Return what a bad client sends in a round in place of its update."""
+    def forge(self, number: int, client: int, weights: Weights, update: Weights) -> Weights:
+        """Return the update that a hostile client sends in a round."""
         seed = [self.options.seed, 5, number, client]
         return forge(self.options.attack, self.options.strength, weights, update, seed)
 
     def average(self, weights: Weights) -> Callable[[Arrived], Weights]:
-        """Return what combines a round's updates where no defence does: FEDn's aggregators."""
+        """Return the function that combines updates without a defence: FEDn's aggregator."""
         return lambda admitted: self.aggregation.combine(
             weights, [(update, data["num_examples"]) for update, data in admitted.values()]
         )
 
-    def keep(
+    def save(
         self, number: int, weights: Weights, line: dict[str, Any], started: float | None = None
     ) -> None:
         """Measure a global model; write its line, the models and the checkpoint."""
@@ -169,7 +170,7 @@ class Simulation:
         self.run.checkpoint(weights, self.aggregation.state())
 
     def out_of_patience(self) -> bool:
-        """Tell whether the best model is `--patience` rounds old."""
+        """Return whether the best model is `--patience` rounds old."""
         last, best = self.run.lines[-1]["round"], self.run.best()["round"]
         return self.options.patience is not None and last - best >= self.options.patience
 

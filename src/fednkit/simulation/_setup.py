@@ -1,4 +1,4 @@
-"""The options of a simulation, its clients' examples, and the record of both."""
+"""The options of a simulation, its clients' examples, and its configuration."""
 
 import importlib.metadata
 import platform
@@ -31,25 +31,25 @@ class Options(AggregationOptions, AttackOptions, SpreadOptions):
     """Options of `fednkit simulate`.
 
     Attributes:
-        clients: Number of clients (default 10).
+        clients: Number of clients (default: 10, or all sites with --data).
         rounds: Number of rounds.
         participation: Share of the clients that take part in a round.
-        data: Take data/site-* as they are, one client each.
-        seed: Of partition, sampling and dropouts.
+        data: Use data/site-* as they are, one client per site.
+        seed: Random seed of the partition, sampling and dropouts.
         set: Send a setting to the clients, as NAME=VALUE; may be repeated.
         dropout: Share of updates that get lost.
-        slow: Share of clients whose update is too late in every other round.
-        on_error: Whether the error of a client stops the run.
-        metric: What the best model and patience go by (default: the package's first).
+        slow: Share of clients whose updates arrive too late in half of the rounds, on average.
+        on_error: Stop the run when a client fails, or skip the client.
+        metric: Metric that decides the best model and --patience (default: the package's first).
         patience: Stop after this many rounds without a better model.
-        no_baselines: Do not train alone and on pooled data.
-        workers: Number of processes (default: one for each processor).
-        name: Of the run's folder.
-        resume: Continue this run, with its options.
-        mlflow: Log to this MLflow store too.
+        no_baselines: Skip the baselines: clients that train alone, and training on pooled data.
+        workers: Number of processes (default: one per processor).
+        name: Name of the run's folder.
+        resume: Resume the run in this folder, with its options.
+        mlflow: Also log to this MLflow store.
 
     Raises:
-        ProjectError: An option is out of its range, or does not go with another one.
+        ProjectError: An option is out of range, or conflicts with another one.
     """
 
     clients: int | None = None
@@ -88,7 +88,13 @@ class Options(AggregationOptions, AttackOptions, SpreadOptions):
 
 
 def make_clients(options: Options, data: Data, folder: Path) -> Clients:
-    """Return the clients that the options ask for, and show what each of them has."""
+    """Return the clients by the options, and print their class counts.
+
+    Args:
+        options: The options of the simulation.
+        data: The module `model.data` of the package.
+        folder: Where to write the file with all examples.
+    """
     if options.data:
         found = sorted(current().data.glob("site-*"), key=lambda path: by_number(path.name))
         found = found[: options.clients]
@@ -116,7 +122,7 @@ def configuration(
     classes: int,
     terms: Terms | None,
 ) -> dict[str, Any]:
-    """Return all that is needed to understand and to repeat a run."""
+    """Return everything that is needed to understand and repeat a run."""
     requirements = (current().root / "requirements.txt").read_text("utf-8").splitlines()
     names = {line.split("==")[0] for line in requirements if "==" in line} | {"fedn"}
     versions = {"python": platform.python_version()}

@@ -1,4 +1,4 @@
-"""Runs in a store that others look at, too."""
+"""Log runs to MLflow."""
 
 from ..project.config import current
 from ..project.console import say

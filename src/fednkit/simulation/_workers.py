@@ -1,8 +1,8 @@
-"""What a simulation's worker processes do: train and measure models, for any client in turn.
+"""The worker processes of a simulation, which train and measure models for any client.
 
 A worker imports the model library once, from the unpacked archive, and maps the clients' examples
-from files that all workers share. Nothing but the compiled model stays between two calls. Training
-is the package's own: the function of its `train.py`.
+from files that all workers share. It keeps only the compiled model between two calls. It trains
+with the function in the package's `train.py`.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from ._clients import Clients
 
 
 class Worker:
-    """One process's model library, model and view of the clients.
+    """The model library, model and clients of one process.
 
     Args:
         package: The folder of the unpacked archive.
@@ -38,14 +38,14 @@ class Worker:
         self.held_out = self.clients.rows("test")
 
     def ready(self) -> None:
-        """Do nothing; a worker that can has loaded the model library."""
+        """Do nothing: a worker that answers has loaded the model library."""
 
     def train(self, client: int, weights: Weights, sent: dict[str, Any]) -> tuple[Weights, int]:
-        """Do what the package's train.py does; return the update and its number of examples."""
+        """Train like the package's train.py; return the update and its number of examples."""
         return self._train(partial(self.clients.part, client), weights, sent)
 
     def measure(self, weights: Weights) -> tuple[Metrics, list[Metrics]]:
-        """Measure a model on all held-out examples together, and on each client's."""
+        """Return the metrics of a model on all held-out examples, and on each client's."""
         self.classifier.set_weights(self._as_received(weights))
         probabilities = self.classifier.predict(self.clients.features[self.held_out])
         labels = self.clients.labels[self.held_out]
@@ -57,10 +57,10 @@ class Worker:
     def alone(
         self, client: int, weights: Weights, sent: dict[str, Any], rounds: int
     ) -> tuple[Metrics, Metrics]:
-        """Train a client by itself for as many rounds.
+        """Train one client alone for a number of rounds.
 
         Returns:
-            The metrics on all held-out examples together, and on the client's own.
+            The metrics on all held-out examples, and on the client's own.
         """
         for _ in range(rounds):
             weights, _ = self._train(partial(self.clients.part, client), weights, sent)
@@ -68,7 +68,7 @@ class Worker:
         return everywhere, each[client]
 
     def central(self, weights: Weights, sent: dict[str, Any], rounds: int) -> list[Metrics]:
-        """Train on all clients' examples together; return the metrics after each round."""
+        """Train on all clients' pooled examples; return the metrics after each round."""
         measured = []
         for _ in range(rounds):
             weights, _ = self._train(self.clients.rows, weights, sent)
@@ -95,6 +95,6 @@ class Worker:
         return train_update(self.library.train, step)
 
     def _as_received(self, weights: Weights) -> Weights:
-        # As the package reads a model file: FEDn's fedopt makes float64 of everything.
+        # Cast as the package does when it reads a model file: FEDn's fedopt returns float64.
         like = self.classifier.get_weights()
         return [w.astype(held.dtype) for w, held in zip(weights, like, strict=True)]

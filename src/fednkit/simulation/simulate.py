@@ -1,4 +1,4 @@
-"""Simulate many clients and rounds in this machine's processes, from the archive that ships."""
+"""Simulate many clients and rounds on this machine with the package that ships."""
 
 import importlib.util
 import json
@@ -37,7 +37,7 @@ __all__ = ["Options", "recorded", "run"]
 
 
 def run(options: Options) -> None:
-    """Run the rounds and the baselines; leave a folder with metrics, models and a page."""
+    """Run the rounds and the baselines; write metrics, models and a report to the run's folder."""
     before = Run.read(options.resume) if options.resume else None
     options = recorded(before, options) if before else choose_data(options)
     if options.mlflow and not importlib.util.find_spec("mlflow"):
@@ -46,10 +46,12 @@ def run(options: Options) -> None:
         seed.make(options.seed)
     digest = archive.build(current().archive)
     if before and before.config["archive_sha256"] != digest:
-        raise ProjectError(f"{shown(before.folder)}: the package has changed since; start anew")
+        raise ProjectError(
+            f"{shown(before.folder)}: the package has changed since this run; start a new run"
+        )
     with model_library() as library, tempfile.TemporaryDirectory() as store:
         sent = parse_settings(options.set)
-        # No site's own terms: the environment here is not theirs.
+        # No site's own terms apply: this environment is not a site's.
         terms = Terms.agreed(library.settings.override(sent), {})
         clients = make_clients(options, library.data, Path(store))
         check_updates(options, max(1, round(options.participation * len(clients))))
@@ -63,8 +65,8 @@ def run(options: Options) -> None:
             current().seed.read_bytes(),
         )
         workers = min(options.workers or os.cpu_count() or 1, len(clients))
-        with Pool(workers, library.folder, Path(store)) as pool, explained(done):
-            # Imported while the workers start, because it imports FEDn.
+        with Pool(workers, library.folder, Path(store)) as pool, explain_interruption(done):
+            # Importing FEDn takes a while; the workers start meanwhile.
             from ._rounds import Simulation
 
             Simulation(done, options, sent, len(clients), pool, terms).rounds()
@@ -80,18 +82,17 @@ def run(options: Options) -> None:
 
 
 @contextmanager
-def explained(run: Run) -> Iterator[None]:
-    """Explain how to go on when the block is broken off; leave no folder of an empty run."""
+def explain_interruption(run: Run) -> Iterator[None]:
+    """Print how to resume if the block is interrupted; remove the folder of an empty run."""
     try:
         yield
     except ProjectError:
         if not run.lines:
-            # Nothing came of it, not even a measure of the seed model.
             shutil.rmtree(run.folder)
         raise
     except BrokenProcessPool:
         raise ProjectError(
-            "a worker process died, perhaps for want of memory; go on with fewer: "
+            "a worker process died, possibly out of memory; resume with fewer workers: "
             f"--resume {shown(run.folder)} --workers 1"
         ) from None
     except KeyboardInterrupt:
@@ -100,7 +101,7 @@ def explained(run: Run) -> Iterator[None]:
 
 
 def recorded(before: Run, options: Options) -> Options:
-    """Return the options that a run to resume was started with."""
+    """Return the recorded options of a run to resume, with the new number of workers."""
     try:
         kept = records.options(before.config["options"], Options)
     except (ProjectError, records.RecordError) as error:
@@ -109,7 +110,7 @@ def recorded(before: Run, options: Options) -> Options:
 
 
 def choose_data(options: Options) -> Options:
-    """Take the user's own data, where there is some and nothing else is asked for."""
+    """Return the options with the user's own data, unless they choose the data themselves."""
     if options.data or options.source or options.examples:
         return options
     record = current().data / sites.RECORD_NAME
@@ -124,7 +125,7 @@ def choose_data(options: Options) -> Options:
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
-    """Read NAME=VALUE pairs, the values as JSON."""
+    """Parse NAME=VALUE pairs with JSON values."""
     settings = {}
     for pair in pairs:
         name, _, value = pair.partition("=")

@@ -1,10 +1,10 @@
-"""The conformance suite: checks of an owner's model, data and package, for a project's own tests.
+"""The conformance suite: checks of the model, data and package, to run as a project's own tests.
 
     @parametrize_with_checks(classifier_checks(Classifier), opt_outs={"name_of_a_check": "reason"})
     def test_classifier(check):
         check()
 
-Each check is a test of its own, with a message that says what to do.
+Each check is a separate test, and its message says what to do.
 """
 
 from ._check import Check, parametrize_with_checks

@@ -1,4 +1,4 @@
-"""Checks with names, and how pytest runs each as a test of its own."""
+"""Named checks, and a decorator that lets pytest run each as a separate test."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ __all__ = ["Check", "expect", "parametrize_with_checks"]
 
 
 class Check(NamedTuple):
-    """One named check; calling it raises `AssertionError` with what is wrong and what to do."""
+    """A named check; calling it raises `AssertionError` with the problem and the fix."""
 
     name: str
     run: Callable[[], None]
@@ -20,9 +20,9 @@ class Check(NamedTuple):
 
 
 def expect(condition: bool, message: str) -> None:
-    """Raise `AssertionError` unless a condition holds.
+    """Raise `AssertionError` with a message if a condition is false.
 
-    pytest shows the values of an `assert` in tests only, and not in an installed library.
+    pytest explains a failed `assert` only in tests, not in an installed library.
     """
     if not condition:
         raise AssertionError(message)
@@ -34,8 +34,8 @@ def parametrize_with_checks(
     """Return a decorator that runs a test function once for each check.
 
     Args:
-        checks: What `classifier_checks` and `package_checks` return, or checks of your own.
-        opt_outs: The checks that do not concern this project, by name, each with a reason.
+        checks: The result of `classifier_checks` or `package_checks`, or your own checks.
+        opt_outs: The checks to skip: a reason for each name.
 
     Raises:
         ValueError: An opt-out names no check, or has no reason.

@@ -1,4 +1,4 @@
-"""What every classifier must do, whatever the framework."""
+"""The checks of a classifier, which hold in every framework."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -29,7 +29,7 @@ def classifier_checks(factory: Factory) -> list[Check]:
 
 
 def examples() -> Examples:
-    """Return three classes that lie apart, in uneven numbers."""
+    """Return 300 examples of three well separated classes of different sizes."""
     random = np.random.default_rng(0)
     labels = random.choice(CLASSES, size=300, p=[0.7, 0.2, 0.1])
     features = random.normal(size=(300, *SHAPE)) + 2 * labels[:, np.newaxis, np.newaxis]
@@ -37,7 +37,7 @@ def examples() -> Examples:
 
 
 def settings(**changed: Any) -> Any:
-    """Return the project's settings with those changes that it has a field for."""
+    """Return the project's settings with the changes, except for fields that it does not have."""
     from model.settings import Settings
 
     known = {field.name for field in fields(Settings)}
@@ -45,7 +45,7 @@ def settings(**changed: Any) -> Any:
 
 
 def equal(one: list[Array], other: list[Array]) -> bool:
-    """Tell whether two models have the same weights, bit for bit."""
+    """Return whether two models have the same weights, bit for bit."""
     return len(one) == len(other) and all(map(np.array_equal, one, other))
 
 
@@ -79,7 +79,7 @@ def weights_come_back_as_they_were_set(factory: Factory) -> None:
     target.set_weights(source.get_weights())
     expect(
         equal(target.get_weights(), source.get_weights()),
-        "get_weights: expected just what set_weights was given, in the same order",
+        "get_weights: expected the arrays that set_weights received, in the same order",
     )
 
 

@@ -1,4 +1,4 @@
-"""The entry points, as the tutorial's client and FEDn 0.33's client run them."""
+"""Checks of the entry points, run like FEDn's tutorial client and FEDn 0.33's client."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def the_tutorials_client_trains_and_validates() -> None:
 
 
 def _check_update(model_in: Path, model_out: Path) -> None:
-    """Check the layout of FEDn's helpers then (KerasHelper) and now (numpyhelper)."""
+    """Check the layout that FEDn's old KerasHelper and its current numpyhelper expect."""
     seed = get_helper("numpyhelper").load(str(model_in))
     with np.load(model_out) as arrays:
         keys = [str(index) for index in range(len(seed))]
@@ -84,7 +84,7 @@ def _check_update(model_in: Path, model_out: Path) -> None:
 
 
 def fedns_client_unpacks_and_runs_the_archive() -> None:
-    # The folder may have a blank, the paths of the models may not: FEDn does not quote them.
+    # The folder's name has a space. The paths of the models must not, as FEDn does not quote them.
     with machine() as site, mock.patch.dict(os.environ, site.environment()):
         model_in = seed_model(site.folder)
         folder = site.folder / "site's package"
@@ -141,7 +141,7 @@ def settings_from_the_server_reach_the_training() -> None:
         sent = model_in.with_name("seed.npz-metadata")
         sent.write_text(json.dumps({"learning_rate": 1e-30}), "utf-8")
         site.step("train", model_in, out)
-        # A step that small does not move the first layer. (Running means, say, still move.)
+        # A step that small does not move the first layer. (Running means would still move.)
         seed = get_helper("numpyhelper").load(str(model_in))
         expect(
             bool(np.allclose(weights.load(out, like=seed)[0], seed[0])),
@@ -158,15 +158,17 @@ def mistakes_end_in_one_line_and_no_file() -> None:
             ("no JSON", "expected JSON"),
         ):
             (folder / "seed.npz-metadata").write_text(content, "utf-8")
-            _expect_line(site.refusal("train.py", model_in, out, out=out), expected)
+            _expect_line(site.error_line("train.py", model_in, out, out=out), expected)
         (folder / "seed.npz-metadata").unlink()
         missing = folder / "nowhere.csv"
         for name in ENTRY_POINTS:
-            line = site.refusal(f"{name}.py", model_in, out, out=out, FEDN_DATA_PATH=str(missing))
+            line = site.error_line(
+                f"{name}.py", model_in, out, out=out, FEDN_DATA_PATH=str(missing)
+            )
             _expect_line(line, f"{missing}: expected a data file")
         foreign = folder / "foreign.npz"
         get_helper("numpyhelper").save([np.zeros(3, dtype=np.float32)], str(foreign))
-        _expect_line(site.refusal("train.py", foreign, out, out=out), "found")
+        _expect_line(site.error_line("train.py", foreign, out, out=out), "found")
         for name in ENTRY_POINTS:
             done = site.run(f"{name}.py")
             expect(
@@ -181,9 +183,9 @@ def a_broken_contract_ends_in_one_line() -> None:
         (site.package / "model" / "schema.json").write_text('{"fields": []}', "utf-8")
         expected = "schema.json: expected an entry 'label', found none"
         for name in ENTRY_POINTS:
-            _expect_line(site.refusal(f"{name}.py", "in", out, out=out), expected)
+            _expect_line(site.error_line(f"{name}.py", "in", out, out=out), expected)
         command = "-m", "fednsite.check", "data.csv"
-        _expect_line(site.refusal(*command, out=out), expected)
+        _expect_line(site.error_line(*command, out=out), expected)
 
 
 def a_site_checks_its_file_before_round_one() -> None:
@@ -208,8 +210,8 @@ def the_archive_runs_with_its_own_library() -> None:
             # PYTHONSAFEPATH came with Python 3.11.
             return
         out = site.folder / "out"
-        line = site.refusal("train.py", "in", out, out=out, PYTHONSAFEPATH="1")
-        # The archive's library is the only one where the environment has no other.
+        line = site.error_line("train.py", "in", out, out=out, PYTHONSAFEPATH="1")
+        # The message depends on whether the environment has a fednsite too.
         expect("fednsite" in line, f"expected the library to be named, found {line}")
 
 

@@ -1,4 +1,4 @@
-"""What the package imports: nothing heavy for each step, and nothing that a site need not have."""
+"""Checks of imports: entry points must start fast, and sites may not have FEDn or fednkit."""
 
 import ast
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from ._site import machine
 __all__ = ["CHECKS"]
 
 ENTRY_POINTS = "train", "validate", "predict"
-# Sites need not have them.
+# Packages that sites may not have.
 INITIATORS = "fedn", "fednkit", "scaleout"
-# Modules that are not of the standard library, and not of the package's own lightest part.
+# Prints the imported packages other than the standard library, fednsite and model.
 FOREIGN_MODULES = """
 import sys
 sys.path.insert(0, "")
@@ -35,12 +35,12 @@ def the_entry_points_are_light() -> None:
                 expect(
                     not found,
                     f"client/{name}.py, line {node.lineno}: '{statement}' imports "
-                    f"{found}, for which every step would wait; import it inside of the function",
+                    f"{found}, which would delay every step; import it inside the function",
                 )
 
 
 def _imports_at_the_top(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Yield the imports that run when the file is imported: all but those in functions."""
+    """Yield the imports that run when the file is imported: all except those in functions."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield node
@@ -58,7 +58,7 @@ def the_package_imports_nothing_of_the_initiators() -> None:
                 expect(
                     name.partition(".")[0] not in INITIATORS,
                     f"{shown(file)}, line {getattr(node, 'lineno', 0)}: imports {name}, which a "
-                    "site's environment need not have; take it out",
+                    "site's environment may not have; remove it",
                 )
 
 

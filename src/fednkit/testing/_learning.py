@@ -1,4 +1,4 @@
-"""Whether a federation learns with this model, and what differential privacy makes of a step."""
+"""Checks that a federation learns with this model, and of steps with differential privacy."""
 
 import json
 from collections.abc import Callable
@@ -114,7 +114,7 @@ def metrics_of_few_held_out_examples_stay_at_the_site() -> None:
 
 
 def _noised_step(site: Machine, **sent: Any) -> tuple[list[Array], list[Array], dict[str, Any]]:
-    """Do a training step with noise; return what it received, what it sent, and its metadata."""
+    """Run a training step with noise; return the received model, the update and its metadata."""
     model_in: Path = seed_model(site.folder)
     out = site.folder / "out"
     model_in.with_name("seed.npz-metadata").write_text(json.dumps(sent), "utf-8")

@@ -15,5 +15,5 @@ CHECKS: tuple[Callable[[], None], ...] = (
 
 
 def package_checks() -> list[Check]:
-    """Return the checks of the project in the working folder: package, data and lock file."""
+    """Return the checks of the project in the working folder: its package, data and lock file."""
     return [Check(check.__name__, check) for check in CHECKS]

@@ -1,4 +1,4 @@
-"""The project around the package: what ships, and what the sites install."""
+"""Checks of the archive and the lock file."""
 
 import re
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def requirements(name: str) -> Iterator[tuple[Requirement, list[str]]]:
 
 
 def pins(name: str, environment: dict[str, str]) -> dict[str, str]:
-    """Return the versions that a file asks for in an environment."""
+    """Return the version specifiers of a file that apply to an environment, by package."""
     needs = [need for need, _ in requirements(name)]
     meant = [need for need in needs if need.marker is None or need.marker.evaluate(environment)]
     pinned = {need.name: str(need.specifier) for need in meant}

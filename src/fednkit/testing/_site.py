@@ -1,4 +1,4 @@
-"""A data provider's machine for the checks: data, the unpacked archive, and how steps are run."""
+"""A data provider's machine for the checks: its data, the unpacked archive, and its steps."""
 
 import io
 import json
@@ -24,15 +24,15 @@ from ._check import expect
 
 SITES = 4
 MAX_EXAMPLES = 8_000
-# They would lead a site's Python to other libraries than its own.
+# Variables that could make a site's Python import other libraries.
 PYTHON_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH")
-# Kept until the process ends.
-_KEPT = tempfile.TemporaryDirectory(prefix="conformance-")
+# Removed when the process exits.
+_SAMPLE_FOLDER = tempfile.TemporaryDirectory(prefix="conformance-")
 
 
 @cache
 def site_folders() -> list[Path]:
-    """Return the sites' data: yours where data/ holds your own, else four sites of sample data."""
+    """Return the folders of your own sites in data/, or of four sites with sample data."""
     data = current().data
     record = data / "sites.json"
     sampled = record.exists() and not json.loads(record.read_text("utf-8"))["source"]
@@ -44,7 +44,7 @@ def site_folders() -> list[Path]:
     parts = partition.iid(source.labels(everything), SITES, np.random.default_rng(1))
     folders = []
     for number, rows in enumerate(parts, start=1):
-        folder = Path(_KEPT.name, f"site-{number}")
+        folder = Path(_SAMPLE_FOLDER.name, f"site-{number}")
         folder.mkdir()
         source.write(everything, rows, folder / source.FILE_NAME)
         folders.append(folder)
@@ -58,7 +58,7 @@ def archive() -> bytes:
 
 
 class Machine:
-    """A site with its unpacked package, in a folder whose path has a blank."""
+    """A site with its unpacked package, in a folder whose path has a space."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -67,9 +67,10 @@ class Machine:
             members.extractall(self.package, filter="data")
 
     def environment(self, **changed: str) -> dict[str, str]:
-        """Return a site's environment: its data, its ledger, this Python as `python`."""
+        """Return a site's environment, with its data, its ledger, and this Python as `python`."""
         kept = {n: v for n, v in os.environ.items() if n not in PYTHON_VARIABLES}
-        # pytest changes it all the time, and a resident worker keeps to its environment.
+        # pytest changes this variable all the time; a worker rejects steps whose environment
+        # differs.
         kept.pop("PYTEST_CURRENT_TEST", None)
         programs = str(Path(sys.executable).parent)
         return {
@@ -81,7 +82,7 @@ class Machine:
         }
 
     def run(self, *command: str | Path, **changed: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of Python in the package's root."""
+        """Run Python with these arguments in the package's root."""
         return subprocess.run(
             [sys.executable, *map(str, command)],
             cwd=self.package,
@@ -92,7 +93,7 @@ class Machine:
         )
 
     def step(self, name: str, model: Path, out: Path, **changed: str) -> None:
-        """Do a step, which must succeed and print no error."""
+        """Run a step, which must succeed and print nothing to stderr."""
         done = self.run(f"{name}.py", model, out, **changed)
         expect(
             (done.returncode, done.stderr) == (0, ""),
@@ -100,8 +101,8 @@ class Machine:
             f"{done.stderr.strip()}",
         )
 
-    def refusal(self, *command: str | Path, out: Path, **changed: str) -> str:
-        """Return the one line with which a command is refused; nothing may be written."""
+    def error_line(self, *command: str | Path, out: Path, **changed: str) -> str:
+        """Return the single error line of a command that must fail without writing a file."""
         done = self.run(*command, **changed)
         lines = done.stderr.splitlines()
         expect(
@@ -116,13 +117,13 @@ class Machine:
 
 @contextmanager
 def machine() -> Iterator[Machine]:
-    """Yield a fresh machine, which is removed afterwards."""
+    """Yield a fresh machine in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="site-") as folder:
         yield Machine(Path(folder))
 
 
 def strict_json(path: Path) -> Any:
-    """Read JSON in which NaN and the infinities do not exist."""
+    """Read a JSON file; raise `AssertionError` for NaN and infinities."""
 
     def reject(constant: str) -> None:
         raise AssertionError(f"{path.name}: expected strict JSON, found {constant}")

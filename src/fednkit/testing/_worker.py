@@ -1,4 +1,4 @@
-"""The resident worker: whatever it did before, a step gives what it gives alone."""
+"""Checks of the resident worker: a step's result must not depend on earlier steps."""
 
 import json
 import os
@@ -24,7 +24,7 @@ Result = dict[str, str | bytes]
 
 
 class Client:
-    """Plays the part of FEDn's client, with a package that it has started up."""
+    """A stand-in for FEDn's client whose package has started its worker."""
 
     def __init__(self, site: Machine) -> None:
         self.site, self.models = site, site.folder / "models"
@@ -36,7 +36,7 @@ class Client:
         self.started = self.sockets()
 
     def _write_models(self) -> None:
-        """Write two good models with their settings, one with wrong settings, and a foreign one."""
+        """Write two valid models with settings, one with wrong settings, and a foreign one."""
         self.models.mkdir()
         helper = get_helper("numpyhelper")
         sent: dict[str, dict[str, object]] = {"one": {}, "two": {"seed": 5}, "wrong": {"seed": "x"}}
@@ -47,19 +47,19 @@ class Client:
         helper.save([np.zeros(3, dtype=np.float32)], str(self.models / "foreign.npz"))
 
     def sockets(self) -> list[int]:
-        """Return what tells one worker from another."""
+        """Return the inodes of the workers' sockets, which identify the workers."""
         found = self.site.package.glob(".worker/*-*")
         return [path.stat().st_ino for path in found if path.is_socket()]
 
     def wait_for_worker(self, before: list[int]) -> None:
-        """Wait until there is one worker, and not that of before."""
+        """Wait until a single worker runs, other than the earlier one."""
         deadline = time.monotonic() + START_UP_SECONDS
         while len(now := self.sockets()) != 1 or now == before:
             expect(time.monotonic() < deadline, "expected a resident worker, found none")
             time.sleep(0.01)
 
     def step(self, name: str, model: str, **environment: str) -> Result:
-        """Do a step; return its exit code, what it printed and what it wrote."""
+        """Run a step; return its exit code, its output and the files that it wrote."""
         out = self.models / "out"
         done = self._python(f"{name}.py", self.models / model, out, **environment)
         result: Result = {"exit": str(done[0]), "out": done[1], "err": done[2]}
@@ -70,7 +70,7 @@ class Client:
         return result
 
     def alone(self, name: str, model: str) -> Result:
-        """Do a step without the worker."""
+        """Run a step without the worker."""
         return self.step(name, model, RESIDENT_WORKER="off")
 
     def _python(self, *command: str | Path, **environment: str) -> tuple[int, str, str]:
@@ -80,7 +80,7 @@ class Client:
 
 @contextmanager
 def client() -> Iterator[Client]:
-    """Yield a client whose worker is up; it ends when its package is gone."""
+    """Yield a client whose worker is running; the worker exits when the package is deleted."""
     if os.name != "posix":
         pytest.skip("needs Unix sockets")
     with machine() as site:
@@ -107,8 +107,8 @@ def steps_in_any_order_give_what_they_give_alone() -> None:
             kind = kinds[number % len(kinds)]
             expect(
                 one.step(*kind) == alone[kind],
-                f"{kind[0]}.py: expected what a process of its own gives, bit for bit, found "
-                "another result after other steps; keep no state from step to step",
+                f"{kind[0]}.py: expected the result of a separate process, bit for bit, found "
+                "another result after other steps; keep no state between steps",
             )
         expect(one.sockets() == one.started, "expected one worker for all steps")
 
@@ -134,14 +134,14 @@ def updates_with_noise_are_counted_whoever_does_the_step() -> None:
             privacy = json.loads(found)["privacy"]
             return privacy["exhausted"], privacy["updates"]
 
-        # The worker knows nothing of these terms: the step works alone, and starts one that does.
+        # The worker has another environment: the step runs alone, and starts a new worker.
         expect(train() == (False, 1), "expected the first noised update to be counted")
         one.wait_for_worker(one.started)
-        knowing = one.sockets()
+        restarted = one.sockets()
         found = [train() for _ in range(3)]
         expected = [(False, 2), (False, 3), (True, 3)]
-        expect(found == expected, f"expected the ledger to go on as {expected}, found {found}")
-        expect(one.sockets() == knowing, "expected one worker for the steps under these terms")
+        expect(found == expected, f"expected the ledger to continue as {expected}, found {found}")
+        expect(one.sockets() == restarted, "expected one worker for the steps under these terms")
         counted = Ledger(one.site.folder / "ledger.json").read()
         expect(counted == {2.0: 3}, f"expected three updates in the ledger, found {counted}")
 

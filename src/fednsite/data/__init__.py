@@ -1,3 +1,3 @@
-"""A site's data: where it is, what it must look like, and how it becomes examples."""
+"""A site's data: its location, its schema, and its conversion to examples."""
 
 __all__ = ["examples", "images", "location", "npz", "schema", "seeding", "table"]

@@ -1,4 +1,4 @@
-"""The examples that a model learns from: plain arrays."""
+"""The examples that a model trains on, as plain arrays."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,10 +12,10 @@ __all__ = ["Array", "Examples", "Part", "balanced_weights", "held_out", "select"
 
 Array = npt.NDArray[Any]
 
-# One example in so many is held out for validation, of each class.
+# One in five examples of each class is held out for validation.
 HELD_OUT_ONE_IN = 5
 
-# Which of a site's examples: those to learn from, those held out, or every one in file order.
+# A site's training examples, its held-out examples, or all examples in file order.
 Part = Literal["train", "test", "all"]
 
 
@@ -24,7 +24,7 @@ class Examples:
     """Examples of one site.
 
     Attributes:
-        features: float32, shape (examples, *input_shape), scaled and ready to feed.
+        features: float32, shape (examples, *input_shape), scaled.
         labels: int64, shape (examples,), the index of each example's class.
 
     Raises:
@@ -50,33 +50,42 @@ class Examples:
 
 
 def balanced_weights(labels: Array) -> Array:
-    """Weigh examples so that every class that occurs counts the same in the loss.
+    """Return weights of the examples that give all classes equal influence on the loss.
 
-    labels: int64, shape (examples,). Returns float32, shape (examples,), mean 1.
     Source: King and Zeng, "Logistic Regression in Rare Events Data", 2001, section 4.2.
+
+    Args:
+        labels: int64, shape (examples,).
+
+    Returns:
+        float32, shape (examples,), with mean 1.
     """
     _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     return (len(labels) / (len(counts) * counts))[inverse].astype(np.float32)
 
 
 def held_out(labels: Array) -> Array:
-    """Tell for each example whether it is held out: one in `HELD_OUT_ONE_IN` of every class.
+    """Return whether each example is held out: one in `HELD_OUT_ONE_IN` of every class.
 
-    Of a class with two examples or more, at least one is.
+    The split is random but repeatable: equal labels give equal splits in every round. At least one
+    example of each class with two or more examples is held out.
 
-    labels: int64, shape (examples,). Returns bool, same shape. The choice is random but fixed:
-    the same labels give the same split in every round.
+    Args:
+        labels: int64, shape (examples,).
+
+    Returns:
+        bool, shape (examples,).
     """
     chosen = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         rows = np.random.default_rng(0).permutation(np.flatnonzero(labels == label))
-        # A class with a single example is left to training: it cannot be in both.
+        # The only example of a class is used for training, because it cannot be in both parts.
         chosen[rows[: max(len(rows) // HELD_OUT_ONE_IN, int(len(rows) > 1))]] = True
     return chosen
 
 
 def select(part: Part, labels: Array) -> Array:
-    """Return the row numbers of one part of a table, int64, in the order of the file."""
+    """Return the row numbers of one part of a table, int64, in file order."""
     if part == "all":
         return np.arange(len(labels))
     return np.flatnonzero(held_out(labels) == (part == "test"))

@@ -1,6 +1,6 @@
 """A site's images, read from an npz in Keras' mnist.npz layout and checked against the schema.
 
-The file holds x_train, y_train, x_test and y_test, by the names of the schema's fields.
+The names of the schema's fields replace x and y in the arrays x_train, y_train, x_test and y_test.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from .schema import Field, Schema
 __all__ = ["Images", "read_images"]
 
 MAX_LABEL_BYTES = 1024
-# Other arrays may lie in the file beside the four.
+# Besides the four, the file may contain other arrays.
 MAX_ARRAYS = 64
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images of one site that keep the schema.
+    """Images of one site that satisfy the schema.
 
     Attributes:
         scaled: float32, shape (images, *shape), scaled by the schema.
@@ -36,7 +36,7 @@ class Images:
 
     @classmethod
     def blank(cls, schema: Schema) -> "Images":
-        """Return a single image, by which one learns the shape of what is made of it."""
+        """Return a single blank image, to determine the shape of the features."""
         shape = _image(schema).shape
         return cls(np.zeros((1, *shape), np.float32), np.zeros(1, np.int64))
 
@@ -49,11 +49,12 @@ def read_images(schema: Schema, part: Part, path: Path | None = None) -> Images:
 
     Args:
         schema: What the images must look like: an array field and the label.
-        part: The images to "train" on, those held out to "test", or "all".
-        path: An .npz file, or a folder that holds just one; FEDN_DATA_PATH when not given.
+        part: The "train" images, the held-out "test" images, or "all".
+        path: An .npz file, or a folder with a single one; defaults to FEDN_DATA_PATH.
 
     Raises:
-        PackageError: The file, the array, the image and the rule that is broken.
+        PackageError: An image breaks a rule; the message names the file, the array, the image and
+            the rule.
     """
     image = _image(schema)
     file = data_file(path, suffixes=[".npz"])
@@ -67,14 +68,14 @@ def read_images(schema: Schema, part: Part, path: Path | None = None) -> Images:
     images, labels = (np.concatenate(arrays) for arrays in zip(*checked, strict=True))
     with np.errstate(over="ignore"):
         scaled = (images.astype(np.float32) - np.float32(image.center)) / np.float32(image.spread)
-    # A byte becomes a finite number at any scale.
+    # Scaled bytes are always finite.
     if images.dtype.itemsize > 1 and not np.isfinite(scaled).all():
         raise PackageError(f"{file}: expected images that float32 can hold when scaled")
     return Images(scaled, labels)
 
 
 def _image(schema: Schema) -> Field:
-    """Return the field that describes an image. Raises `PackageError` if there is none."""
+    """Return the schema's image field. Raises `PackageError` if it does not exist."""
     image = schema.features[0]
     if image.type != "array":
         raise PackageError(
@@ -84,7 +85,7 @@ def _image(schema: Schema) -> Field:
 
 
 def _checked(file: Path, schema: Schema, part: str, arrays: Npz) -> tuple[Array, Array]:
-    """Return the images of one part and the index of each label's class."""
+    """Return the images of one part and their class indices."""
     image, label = schema.features[0], schema.label
     names = f"{image.name}_{part}", f"{label.name}_{part}"
     for name in names:
@@ -114,7 +115,7 @@ def _read_images(where: str, schema: Schema, name: str, arrays: Npz) -> Array:
             raise PackageError(f"{where}: expected images, found none")
 
     images = arrays.read(f"{name}.npy", fit)
-    # Written so that a NaN, which compares false with everything, counts as outside.
+    # Negated, so that NaN counts as outside.
     outside = ~((images >= field.minimum) & (images <= field.maximum))
     if outside.any():
         number = int(np.argwhere(outside)[0][0])

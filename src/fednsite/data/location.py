@@ -1,4 +1,4 @@
-"""Where a site keeps its data."""
+"""The location of a site's data."""
 
 import os
 import time
@@ -9,24 +9,25 @@ from ..errors import PackageError
 
 __all__ = ["data_file", "data_path", "file_states", "metrics_minimum"]
 
-# When FEDN_DATA_PATH is not set: the first sample site of the project, seen from `client/`.
+# Used if FEDN_DATA_PATH is not set: the project's first trial site, relative to `client/`.
 DEFAULT_DATA_PATH = "../data/site-1"
-# With fewer held-out examples a site's metrics stay with it, when METRICS_MINIMUM is not set.
+# Used if METRICS_MINIMUM is not set.
 DEFAULT_METRICS_MINIMUM = 10
 
-# Some file systems keep times so coarsely that a file may change twice without a trace.
+# The resolution of file times on some file systems; two changes within it look like one.
 FILE_TIME_SECONDS = 2.0
 
 
 def data_path() -> Path:
-    """Return where the site's data lies: FEDN_DATA_PATH, or else the project's first sample."""
+    """Return the path of the site's data: FEDN_DATA_PATH, or the project's first trial site."""
     return Path(os.environ.get("FEDN_DATA_PATH") or DEFAULT_DATA_PATH)
 
 
 def metrics_minimum() -> int:
-    """Return below how many held-out examples the site sends no metrics: METRICS_MINIMUM.
+    """Return METRICS_MINIMUM: with fewer held-out examples, the site sends no metrics.
 
-    Raises `PackageError` when that is no whole number of 0 or more.
+    Raises:
+        PackageError: METRICS_MINIMUM is not a whole number of 0 or more.
     """
     text = os.environ.get("METRICS_MINIMUM") or str(DEFAULT_METRICS_MINIMUM)
     if not text.isdecimal():
@@ -35,9 +36,11 @@ def metrics_minimum() -> int:
 
 
 def file_states(path: Path) -> tuple[tuple[object, ...], ...] | None:
-    """Return what changes when a data file, or a file in a folder of them, changes on disk.
+    """Return a value that changes when a data file, or a file in a data folder, changes on disk.
 
-    Returns None where that cannot be told: there is nothing, or it changed only just now.
+    Returns:
+        The path, size, times and inode of each file; None if the data does not exist, or changed
+        too recently to detect another change.
     """
     try:
         files = sorted(path.iterdir()) if path.is_dir() else [path]
@@ -52,9 +55,12 @@ def file_states(path: Path) -> tuple[tuple[object, ...], ...] | None:
 def data_file(path: Path | None, suffixes: Collection[str]) -> Path:
     """Return the site's data file.
 
-    path: the file, or a folder that holds just one; FEDN_DATA_PATH when not given.
-    suffixes: the endings that count, such as ".csv".
-    Raises `PackageError` when there is no such file, or more than one.
+    Args:
+        path: The file, or a folder with a single one; None means FEDN_DATA_PATH.
+        suffixes: The valid file endings, such as ".csv".
+
+    Raises:
+        PackageError: There is no such file, or more than one.
     """
     path = path or data_path()
     kinds = " or ".join(suffixes)

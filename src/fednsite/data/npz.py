@@ -1,9 +1,9 @@
-"""Read npz files from strangers: what an array will take is known, and rejected, before it is read.
+"""Read untrusted npz files: check the size, shape and dtype of an array before reading it.
 
-numpy's own reader believes what a file says of itself. It reserves 4 GB if a header claims them,
-unpacks a few kilobytes to any size, and lets errors of many kinds through. This reader accepts what
-`np.savez` and `np.savez_compressed` write, and nothing else: plain arrays (version 1.0 of the
-format), stored or deflated. It unpickles nothing and unpacks nothing to disk.
+numpy's own reader trusts the file. It allocates 4 GB if a header says so, unpacks a few kilobytes
+to any size, and raises many kinds of errors. This reader only accepts files that `np.savez` and
+`np.savez_compressed` write: plain arrays (version 1.0 of the format), stored or deflated. It never
+unpickles, and unpacks nothing to disk.
 
 Sources: numpy.lib.format, "NPY format"; PKWARE, "APPNOTE.TXT", 4.3.
 """
@@ -22,29 +22,29 @@ from .examples import Array
 
 __all__ = ["MAX_DATA_BYTES", "MAX_HEADER_BYTES", "Npz", "NpzError"]
 
-# Its functions come without types.
+# numpy.lib.format has no type annotations.
 NPY: Any = np.lib.format
-# Of an array's header. numpy's own has 118 bytes.
+# numpy writes headers of 118 bytes.
 MAX_HEADER_BYTES = 16_384
-# Of the list of members: zipfile reads 64 KB to find its end, then some for each member.
-MAX_LIST_BYTES, MAX_LIST_BYTES_A_MEMBER = 1 << 17, 512
-# Deflate expands a byte to 1032 at most.
+# zipfile reads 64 KB to find the end of the list of members, and some bytes for each member.
+MAX_LIST_BYTES, MAX_LIST_BYTES_PER_MEMBER = 1 << 17, 512
+# Deflate expands a byte to at most 1032 bytes.
 MAX_DEFLATE_RATIO = 1032
-BYTES_AT_A_TIME = 1 << 20
-# That a site's data may unpack to; MNIST has 55 million. A few kilobytes can hold what fills any
-# memory: raise this where a site does have more.
+CHUNK_BYTES = 1 << 20
+# Limit on a site's unpacked data, because a few kilobytes can unpack to more than any memory. MNIST
+# has 55 million bytes; raise the limit for larger data.
 MAX_DATA_BYTES = 1 << 30
 
-# Raises `PackageError` unless an array of this shape and dtype is wanted.
+# Raises `PackageError` if the shape or dtype of an array is wrong.
 Fit = Callable[[tuple[int, ...], np.dtype[Any]], None]
 
 
 class NpzError(Exception):
-    """What is wrong with the file, in a few words."""
+    """A short description of what is wrong with the file."""
 
 
 class _Bounded:
-    """A file that refuses to be read in larger pieces than `most` bytes, unless that is None."""
+    """A file that raises an error on reads of more than `most` bytes, unless `most` is None."""
 
     def __init__(self, file: IO[bytes], most: int | None) -> None:
         self.file, self.most = file, most
@@ -53,7 +53,7 @@ class _Bounded:
     def read(self, size: int = -1) -> bytes:
         if self.most is None:
             return self.file.read(size)
-        # Without a size, zipfile reads what is left behind a place near the end.
+        # zipfile reads without a size only near the end of the file.
         found = self.file.read(self.most + 1 if size < 0 else min(size, self.most + 1))
         if len(found) > self.most:
             raise zipfile.BadZipFile("too long a list of members")
@@ -61,46 +61,52 @@ class _Bounded:
 
 
 class Npz:
-    """An open npz file; it belongs to the caller.
+    """An open npz file, which the caller closes.
 
-    members: how many one expects; a list of many more is not even read. most: bytes that all
-    that is read may unpack to. Raises `NpzError`.
+    Args:
+        file: The file.
+        members: The expected number of members. A list of many more is not read.
+        most: The limit on the unpacked bytes of everything that is read.
+
+    Raises:
+        NpzError: The file is not a zip file, or its list of members is too long.
     """
 
     def __init__(self, file: IO[bytes], members: int, most: int) -> None:
         self._left = most
-        bounded: Any = _Bounded(file, MAX_LIST_BYTES + MAX_LIST_BYTES_A_MEMBER * members)
+        bounded: Any = _Bounded(file, MAX_LIST_BYTES + MAX_LIST_BYTES_PER_MEMBER * members)
         try:
             self._size = file.seek(0, os.SEEK_END)
             file.seek(0)
-            # zipfile would also take one behind something else, which numpy, and FEDn, do not.
+            # zipfile accepts archives with a prefix; numpy and FEDn do not.
             if file.read(2) != b"PK":
                 raise NpzError("it is not a zip file")
             self._zip = zipfile.ZipFile(bounded)
         except NpzError:
             raise
-        # What zipfile raises at foreign bytes is not told in its documentation, and changes.
+        # zipfile does not document the exceptions that it raises on malformed files.
         except Exception as error:
             raise _wrong(error) from None
         bounded.most = None
         self.names = [entry.filename for entry in self._zip.infolist()]
-        """The members' names, as they stand there; an array's end in ".npy"."""
+        """The members' names; those of arrays end in ".npy"."""
 
     def read(self, name: str, fit: Fit) -> Array:
-        """Return an array, of which `fit` has approved before any of it is read.
+        """Return an array; call `fit` with its shape and dtype before reading it.
 
-        Raises `NpzError`, and what `fit` raises.
+        Raises:
+            NpzError: The array cannot be read. Exceptions of `fit` are raised too.
         """
         try:
             with self._open(name) as member:
                 if NPY.read_magic(member) != (1, 0):
-                    raise NpzError(f"'{name}' is no plain array")
+                    raise NpzError(f"'{name}' is not a plain array")
                 with warnings.catch_warnings():
-                    # Of headers as Python 2 wrote them, and of dtypes that are going out of use.
+                    # numpy warns about headers from Python 2 and deprecated dtypes.
                     warnings.simplefilter("error")
                     shape, fortran, dtype = NPY.read_array_header_1_0(member)
                 if dtype.hasobject or dtype.fields or dtype.subdtype or min(shape, default=0) < 0:
-                    raise NpzError(f"'{name}' is no plain array")
+                    raise NpzError(f"'{name}' is not a plain array")
                 fit(shape, dtype)
                 count = math.prod(shape)
                 if member.tell() + count * dtype.itemsize != self._zip.getinfo(name).file_size:
@@ -110,7 +116,7 @@ class Npz:
             return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
         except (PackageError, NpzError):
             raise
-        # As above; of numpy's header too.
+        # As in __init__; numpy's header functions are no better documented.
         except Exception as error:
             raise _wrong(error) from None
 
@@ -123,38 +129,38 @@ class Npz:
             return found
         except NpzError:
             raise
-        # As above.
+        # As in __init__.
         except Exception as error:
             raise _wrong(error) from None
 
     def _open(self, name: str) -> IO[bytes]:
         if self.names.count(name) != 1:
-            raise NpzError(f"expected '{name}' in it once, found it {self.names.count(name)} times")
+            raise NpzError(f"expected one '{name}' in it, found {self.names.count(name)}")
         entry = self._zip.getinfo(name)
-        # Others unfold to any size before one can look.
+        # Other methods can unpack to any size before the size is known.
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise NpzError(f"'{name}' is packed in another way than numpy packs")
+            raise NpzError(f"'{name}' is compressed by another method than numpy's")
         if entry.file_size > self._left:
-            raise NpzError(f"'{name}' unpacks to {entry.file_size:,} bytes: too many")
-        unfolds = 1 if entry.compress_type == zipfile.ZIP_STORED else MAX_DEFLATE_RATIO
-        if entry.file_size > min(entry.compress_size, self._size) * unfolds:
+            raise NpzError(f"'{name}' unpacks to {entry.file_size:,} bytes, which is too large")
+        max_ratio = 1 if entry.compress_type == zipfile.ZIP_STORED else MAX_DEFLATE_RATIO
+        if entry.file_size > min(entry.compress_size, self._size) * max_ratio:
             raise NpzError(f"'{name}' claims to be larger than it can be")
         self._left -= entry.file_size
         return self._zip.open(entry)
 
 
 def _fill(member: IO[bytes], view: memoryview) -> None:
-    """Read until `view` is full, and nothing is left; the end is where the checksum is compared."""
+    """Fill `view` and read to the end of the member, where zipfile compares the checksum."""
     position, end = 0, len(view)
     while position < end:
-        # Read and copied, because zipfile's own `readinto` does no better.
-        piece = member.read(min(BYTES_AT_A_TIME, end - position))
+        # zipfile's `readinto` is no faster.
+        piece = member.read(min(CHUNK_BYTES, end - position))
         if not piece:
-            raise NpzError("cut short")
+            raise NpzError("truncated")
         view[position : position + len(piece)] = piece
         position += len(piece)
     if member.read(1):
-        raise NpzError("longer than it says")
+        raise NpzError("longer than the archive's list says")
 
 
 def _wrong(error: Exception) -> NpzError:

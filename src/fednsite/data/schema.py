@@ -1,8 +1,8 @@
-"""The data contract in schema.json, read once and checked: a Frictionless Table Schema.
+"""Read and check the data contract in schema.json, a Frictionless Table Schema.
 
-It has three words of our own. "label" names the field to predict. "scale" gives a number's
-centre and spread; scaling constants come from the schema and never from a site's rows, so that
-all sites scale alike. The type "array" has a "shape" and a "dtype".
+There are three extensions. "label" names the field to predict. "scale" gives a number's centre and
+spread; these come from the schema and never from a site's rows, so that all sites scale alike. The
+type "array" has a "shape" and a "dtype".
 """
 
 import math
@@ -24,16 +24,16 @@ TYPES = {
     "array": "an array",
 }
 DTYPES = ("uint8", "uint16", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
-# More features of one example are a mistake, and would fill the memory with the first layer.
+# More features are a mistake; the first layer would not fit in memory.
 MAX_FEATURES = 10_000_000
 MAX_CLASSES = 10_000
-# What float32 still holds as a center, as a spread, and divided by one.
+# Limit on a center, a spread and its reciprocal, so that scaling stays within float32.
 MAX_SCALE = 1e30
 
 
 @dataclass(frozen=True)
 class Field:
-    """One column or array: what it may hold, and how a number is scaled."""
+    """One column or array: its valid values and its scale."""
 
     name: str
     type: str
@@ -47,12 +47,12 @@ class Field:
 
     @property
     def width(self) -> int:
-        """How many features it becomes: one per choice, or one number; of an array, its own."""
+        """The number of features: an array's size, one per choice, or one for a number."""
         return math.prod(self.shape) if self.shape else len(self.choices) or 1
 
     @property
     def rule(self) -> str:
-        """What a cell must hold, in words."""
+        """A description of the valid values."""
         words = TYPES[self.type]
         if self.type == "boolean":
             return words
@@ -65,14 +65,14 @@ class Field:
 
 @dataclass(frozen=True)
 class Schema:
-    """All fields of a site's data: those the model sees, and the one it predicts."""
+    """The fields of a site's data: the model's inputs, and the label to predict."""
 
     features: tuple[Field, ...]
     label: Field
 
     @classmethod
     def read(cls, path: Path) -> "Schema":
-        """Read a schema. Raises `PackageError` that names the field which does not hold up."""
+        """Read a schema. Raises `PackageError` that names the invalid field."""
         content = read_json_object(path)
         try:
             entries = [(str(entry["name"]), _field(entry)) for entry in content["fields"]]
@@ -92,7 +92,7 @@ class Schema:
                 f"{MAX_CLASSES:,}, found {len(label.choices):,}"
             )
         if not fields:
-            raise PackageError(f"{path}: expected at least one field beside the label")
+            raise PackageError(f"{path}: expected at least one field besides the label")
         return cls(tuple(fields.values()), label)
 
 
@@ -117,7 +117,7 @@ def _field(entry: dict[str, Any]) -> Field:
     if kind == "boolean":
         low, high = 0, 1
     elif low > -inf and high < inf:
-        # Without a scale of its own, a range is brought to -1 … 1.
+        # Without a scale, the range is scaled to -1 … 1.
         center, spread = (low + high) / 2, (high - low) / 2
     scale = entry.get("scale", {})
     center, spread = _number(scale, "center", center), _number(scale, "spread", spread)
@@ -140,6 +140,6 @@ def _number(entry: dict[str, Any], key: str, default: float) -> float:
     value = entry.get(key, default)
     if type(value) not in (int, float):
         raise TypeError(f"expected a number as '{key}', found {type(value).__name__}")
-    # Raises what a float cannot hold.
+    # Raises OverflowError for whole numbers beyond float64.
     float(value)
     return value  # type: ignore[no-any-return]

@@ -11,11 +11,15 @@ __all__ = ["training_seed"]
 
 
 def training_seed(seed: int, *arrays: Iterable[Array]) -> int:
-    """Derive the seed of one training step from the session's seed and what the step starts with.
+    """Derive the seed of one training step from the session's seed, the weights and the data.
 
-    FEDn tells an entry point neither its client nor its round. The received weights differ from
-    round to round and the data from site to site, so together they give every step randomness of
-    its own, and the same step the same again.
+    FEDn passes neither the client nor the round to an entry point. The received weights differ
+    between rounds and the data between sites, so each step gets its own seed, and a repeated step
+    gets the same one.
+
+    Args:
+        seed: The session's seed.
+        arrays: Groups of arrays: the received weights and the site's data.
 
     Returns:
         A CRC-32, from 0 to 2**32 - 1.

@@ -16,26 +16,26 @@ from .schema import Field, Schema
 __all__ = ["READERS", "Table", "read_frame", "read_table"]
 
 READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
-    # As text, so that a cell that is no number can be shown as it stands in the file.
+    # As text, so that error messages can quote invalid cells as they are in the file.
     ".csv": lambda path: pl.scan_csv(path, infer_schema=False, glob=False),
     ".parquet": lambda path: pl.scan_parquet(path, glob=False),
 }
-# Of a table, 16 bytes each: a few kilobytes of Parquet can claim, and even hold, what fills any
-# memory. Raise it where a site does have more.
+# Limit on the cells of a table, which take 16 bytes each, because a few kilobytes of Parquet can
+# unpack to more than any memory. Raise it for larger data.
 MAX_CELLS = 1_000_000_000
-# Of the first line, which holds the columns' names.
+# Limit on a CSV's first line, which contains the column names.
 MAX_HEADER_BYTES = 1 << 20
 
 
 class Table:
-    """Rows of a site's table that keep the schema.
+    """Rows of a site's table that satisfy the schema.
 
     `table["amount"]` is a column, shape (rows,): float64 for numbers, 0.0 and 1.0 for booleans,
     and text for a choice. The label is not among the columns.
 
     Attributes:
-        encoded: float32, shape (rows, columns after encoding): numbers scaled, booleans as 0 and
-            1, a choice as one column per value.
+        encoded: float32, shape (rows, encoded columns): scaled numbers, booleans as 0 and 1, and
+            one column per value of a choice.
         labels: int64, shape (rows,), the index of each row's class.
     """
 
@@ -47,7 +47,7 @@ class Table:
 
     @classmethod
     def blank(cls, schema: Schema) -> "Table":
-        """Return a table of one row, by which one learns the shape of what is made of it."""
+        """Return a table with one valid row, to determine the shape of the features."""
         cells = {
             field.name: field.choices[0]
             if field.choices
@@ -78,12 +78,12 @@ def read_table(schema: Schema, part: Part, path: Path | None = None) -> Table:
 
     Args:
         schema: What the table must look like.
-        part: The rows to "train" on, those held out to "test", or "all".
-        path: A .csv or .parquet file, or a folder that holds just one; FEDN_DATA_PATH when not
-            given.
+        part: The "train" rows, the held-out "test" rows, or "all".
+        path: A .csv or .parquet file, or a folder with a single one; defaults to FEDN_DATA_PATH.
 
     Raises:
-        PackageError: The file, the column, the row and the rule that is broken.
+        PackageError: The table breaks a rule; the message names the file, the column, the row and
+            the rule.
     """
     file = data_file(path, suffixes=READERS)
     table = read_frame(file, lambda columns: _check_columns(file, columns, schema))
@@ -106,15 +106,15 @@ def read_table(schema: Schema, part: Part, path: Path | None = None) -> Table:
 
 
 def read_frame(file: Path, check: Callable[[Sequence[str]], None]) -> pl.DataFrame:
-    """Read any table that has rows; the cells of a CSV stay the text that they are.
+    """Read a table of any columns; the cells of a CSV are read as text.
 
     Args:
         file: A .csv or .parquet file.
-        check: Raises unless these are the columns that are wanted. They, and the number of cells,
-            are checked before any cell is read.
+        check: Called with the column names before any cell is read; raises `PackageError` if they
+            are wrong.
 
     Raises:
-        PackageError: The file holds no table, no rows or too much, and what `check` raises.
+        PackageError: The file is not a table, has no rows, or has too many cells.
     """
     try:
         with file.open("rb") as content:
@@ -131,7 +131,7 @@ def read_frame(file: Path, check: Callable[[Sequence[str]], None]) -> pl.DataFra
                     f"{file}: expected up to {MAX_CELLS:,} cells, found {rows:,} rows"
                 )
             table = scanned.collect()
-    # Polars panics, in its words, at bytes that it had not thought of.
+    # Polars raises PanicException on some malformed files.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         cause = next(iter(str(error).splitlines()), "nothing that can be read")
         raise PackageError(f"{file}: expected a table, found: {cause}") from None
@@ -141,7 +141,7 @@ def read_frame(file: Path, check: Callable[[Sequence[str]], None]) -> pl.DataFra
 
 
 def _check_columns(file: Path, columns: Sequence[str], schema: Schema) -> None:
-    """Raise `PackageError` unless these are the columns of the schema."""
+    """Raise `PackageError` if the columns differ from the schema's."""
     expected = {field.name for field in (*schema.features, schema.label)}
     missing = sorted(expected - set(columns))
     extra = sorted(set(columns) - expected)
@@ -155,9 +155,9 @@ def _check_columns(file: Path, columns: Sequence[str], schema: Schema) -> None:
 
 
 def _encode(file: Path, field: Field, column: pl.Series) -> Array:
-    """Check one column by its field and return float32, shape (rows, field.width)."""
+    """Check one column against its field and return float32, shape (rows, field.width)."""
 
-    def refuse_where(condition: npt.ArrayLike, rule: str) -> None:
+    def reject_where(condition: npt.ArrayLike, rule: str) -> None:
         wrong = np.asarray(condition)
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
@@ -170,26 +170,26 @@ def _encode(file: Path, field: Field, column: pl.Series) -> Array:
             )
 
     if field.choices:
-        # Compared as text: 1 in a CSV and 1 in a Parquet file are the same choice.
+        # Compared as text, so that 1 in a CSV and 1 in a Parquet file are the same choice.
         text = column.cast(pl.String)
         choices = [str(choice) for choice in field.choices]
         one_hot = np.stack([(text == choice).fill_null(False).to_numpy() for choice in choices])
-        refuse_where(~one_hot.any(axis=0), f"one of {', '.join(choices)}")
+        reject_where(~one_hot.any(axis=0), f"one of {', '.join(choices)}")
         return one_hot.T.astype(np.float32)
 
     values = _numbers(field, column)
-    refuse_where(~np.isfinite(values), field.rule)
+    reject_where(~np.isfinite(values), field.rule)
     if field.type != "number":
-        refuse_where(values != np.round(values), field.rule)
-    refuse_where((values < field.minimum) | (values > field.maximum), field.rule)
+        reject_where(values != np.round(values), field.rule)
+    reject_where((values < field.minimum) | (values > field.maximum), field.rule)
     with np.errstate(over="ignore"):
         scaled = ((values - field.center) / field.spread).astype(np.float32)
-    refuse_where(~np.isfinite(scaled), "a number that float32 can hold when scaled")
+    reject_where(~np.isfinite(scaled), "a number that float32 can hold when scaled")
     return scaled[:, np.newaxis]
 
 
 def _numbers(field: Field, column: pl.Series) -> Array:
-    """Return a column as float64; what is no number is NaN."""
+    """Return a column as float64; cells that are not numbers become NaN."""
     text = column.cast(pl.String)
     if field.type == "boolean":
         text = text.str.to_lowercase().replace({"true": "1", "false": "0"})

@@ -1,4 +1,4 @@
-"""Start the resident worker, or be it: python -m fednsite.worker, FEDn's `startup` command."""
+"""Start or run the resident worker: python -m fednsite.worker, FEDn's `startup` command."""
 
 import sys
 

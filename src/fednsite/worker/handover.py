@@ -1,7 +1,7 @@
-"""How an entry point hands its step over to the resident worker.
+"""Hand a step over from an entry point to the resident worker.
 
-A process that does so exits within a few milliseconds. So this imports little, and the plain
-`_socket`: importing `socket` alone would double the time.
+The process of the entry point should exit within a few milliseconds. So this module imports very
+little, and `_socket` instead of `socket`, which would double the time.
 """
 
 import os
@@ -25,30 +25,36 @@ __all__ = [
 
 WORKER_FOLDER = ".worker"
 SHELLS = ("bash", "dash", "ksh", "sh", "zsh")
-# What a shell sets in passing; no step depends on it.
+# Shells change these variables; no step depends on them.
 SHELL_VARIABLES = ("_", "SHLVL", "PWD", "OLDPWD")
-# As this process got it: frameworks set variables of their own when they are imported.
+# Saved at the start, because frameworks set more variables when they are imported.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in SHELL_VARIABLES}
-# What the worker sends when it begins a step; the exit code follows.
+# The worker's reply when it starts a step; the exit code follows.
 STARTED = b"+"
-# How long a worker may be stopped, as by SIGSTOP, before its step is done without it.
+# A worker that is stopped (SIGSTOP) for this long is killed.
 FROZEN_AFTER_SECONDS = 10
 STOPPED_STATES = ("T", "t")
 SIGKILL = 9
 
 
 def find_worker() -> str | None:
-    """Return the socket of this client's worker, or None where there never was one."""
+    """Return the socket of this client's worker, or None if it never had one."""
     address = worker_address()
     return address if address and os.path.exists(address) else None
 
 
 def hand_over(worker: str, step: str, model_in: str, out: str) -> int | None:
-    """Have the worker at a socket do a step, and return the step's exit code.
+    """Run a step in the worker and return the step's exit code.
 
-    Returns None where nobody listens, or where the worker cannot run this step. A worker that
-    stays frozen is killed, and the answer is None too: the step then runs here from its
-    beginning, with the same result.
+    Args:
+        worker: The path of the worker's socket.
+        step: The name of the entry point.
+        model_in: The path of the global model.
+        out: The path of the file to write.
+
+    Returns:
+        The exit code; None if no worker listens, if it cannot run this step, or if it was frozen
+        and had to be killed. The caller then runs the step itself, with the same result.
     """
     import _socket
 
@@ -80,8 +86,8 @@ def hand_over(worker: str, step: str, model_in: str, out: str) -> int | None:
 def _receive(connection: "socket", size: int) -> bytes | None:
     """Return up to `size` bytes from the worker; None if it was frozen and has been killed.
 
-    A step may take any time, so a timeout alone proves nothing. A stopped process, however, never
-    answers. Only Linux tells which process is at the other end; elsewhere this just waits.
+    A step may take any time, so the worker's process state decides, not a timeout. Only Linux
+    reports the process at the other end; on other systems, this waits without a limit.
     """
     import _socket
 
@@ -108,10 +114,10 @@ def _receive(connection: "socket", size: int) -> bytes | None:
 
 
 def worker_address() -> str | None:
-    """Return where this client's worker listens, or None where there can be no worker.
+    """Return the path of the socket of this client's worker, or None if workers cannot run.
 
-    The name tells clients apart, even in one package folder. It is relative to that folder,
-    because a socket's path must be short.
+    The name is unique to the client, even if several share a package folder. The path is relative
+    to that folder, because a socket's path must be short.
     """
     if os.name != "posix" or os.environ.get("RESIDENT_WORKER") == "off":
         return None
@@ -127,10 +133,10 @@ def worker_address() -> str | None:
 
 
 def process_status(number: int) -> tuple[str, str, int, str]:
-    """Return a process' name, state, parent and start time; no state when it is gone.
+    """Return a process' name, state, parent and start time; the state is empty if it has exited.
 
-    Without /proc, as on macOS, this tells only whether the process exists. A shell in between then
-    hides the client, and every step works alone.
+    Without /proc, as on macOS, only the state is known. If the client starts steps through a shell
+    there, the client cannot be found, and every step runs alone.
     """
     try:
         if os.path.exists("/proc/self/stat"):
@@ -146,6 +152,6 @@ def process_status(number: int) -> tuple[str, str, int, str]:
 
 
 def environment_signature() -> list[bytes]:
-    """Return what a step depends on besides its files: this Python, and the environment."""
+    """Return everything that a step depends on besides files: this Python and the environment."""
     variables = sorted(f"{name}={value}" for name, value in ENVIRONMENT.items())
     return [os.fsencode(text) for text in (sys.prefix, sys.version, *variables)]

@@ -1,12 +1,12 @@
-"""The resident worker: a process that holds the framework, the model and the site's data.
+"""The resident worker: a process that keeps the framework, the model and the site's data.
 
-Entry points hand their step over to it together with their stdout and stderr (see handover.py),
-and exit with the code that it reports. The results are those of a step that works alone, bit for
-bit. A step does work alone wherever anything differs: no worker, another Python, environment or
-version of the package, or no such sockets on this system.
+Entry points hand over their step with their stdout and stderr (see handover.py), and exit with the
+code that the worker reports. The results equal those of a step that runs alone, bit for bit. A step
+runs alone if there is no worker, if its Python, environment or package differs from the worker's,
+or if the system has no Unix sockets.
 
-The worker ends with FEDn's client, when the process that waits for a step is killed, and after
-RESIDENT_WORKER_IDLE seconds (3600) without a step. RESIDENT_WORKER=off turns it off.
+The worker exits with FEDn's client, when the process that waits for a step is killed, and after
+RESIDENT_WORKER_IDLE seconds (3600) without a step. RESIDENT_WORKER=off disables it.
 """
 
 import importlib
@@ -41,20 +41,20 @@ __all__ = ["IDLE_SECONDS", "Worker", "start"]
 MAX_MESSAGE_BYTES = 1 << 24
 MESSAGE_TIMEOUT_SECONDS = 10.0
 STEP_NAMES = (b"train", b"validate", b"predict")
-# Between two looks at whether FEDn's client is still there.
+# How often the worker checks that FEDn's client still runs.
 POLL_SECONDS = 1.0
-# Without a step, after which a worker ends.
+# The worker exits after this time without a step.
 IDLE_SECONDS = os.environ.get("RESIDENT_WORKER_IDLE") or "3600"
 
 
 def start() -> None:
-    """Leave a worker behind that holds nothing of this process.
+    """Start a worker in the background, with none of this process's streams.
 
-    It stays in the process group of FEDn's client: whoever ends that group ends it too.
+    It stays in the process group of FEDn's client, so that signals to the group stop it too.
     """
     address = worker_address()
     if address:
-        # Without a worker every step works alone, which is no reason to fail.
+        # Not an error: without a worker, every step runs alone.
         with suppress(OSError):
             subprocess.Popen(
                 [sys.executable, "-m", "fednsite.worker", address],
@@ -66,11 +66,11 @@ def start() -> None:
 
 
 class Worker:
-    """A process that does the steps which come in at a socket, one after the other."""
+    """Runs the steps that arrive at a socket, one at a time."""
 
     def __init__(self, address: str) -> None:
         self.socket = Path(address)
-        # Before anything is loaded: what changes from now on makes this worker a stale one.
+        # Recorded before anything is loaded: later changes make this worker outdated.
         self.environment = environment_signature()
         self.sources = [
             path
@@ -92,17 +92,17 @@ class Worker:
         self.listener.bind(str(own))
         self.listener.listen()
         self.inode = own.stat().st_ino
-        # In one move, so that who finds the socket finds somebody who listens.
+        # Renamed last, so that a socket under this name always has a listener.
         own.replace(self.socket)
         threading.Thread(target=self._watch, daemon=True).start()
 
     def run(self) -> None:
-        """Load everything, then do steps; return when one does not fit what was loaded."""
-        # Late: the socket is there before the framework, so that a step can wait for both.
+        """Load everything, then run steps; return at a step that needs another environment."""
+        # Imported after the socket exists, so that early steps wait instead of running alone.
         from ..execution import Site
 
         site = Site()
-        # A step that needs what is missing here will try again, and say what is wrong.
+        # The step that needs it tries again, and reports the error.
         with suppress(Exception):
             site.model()
             site.examples("train")
@@ -114,16 +114,16 @@ class Worker:
             with connection:
                 parts, streams = _receive(connection)
                 if not parts:
-                    # The sender was killed meanwhile, or is none of our entry points.
+                    # The sender was killed meanwhile, or is not an entry point.
                     _close(streams)
                     continue
                 *theirs, step, model_in, out = parts
                 if theirs != self.environment or self._source_states() != self.states:
-                    # Without a reply the step works alone, and starts a new worker.
+                    # Without a reply, the step runs alone and starts a new worker.
                     return
                 connection.sendall(STARTED)
-                with _abandoned_with(connection), _output_to(streams):
-                    code = _do(step.decode(), os.fsdecode(model_in), os.fsdecode(out), site)
+                with _exit_on_disconnect(connection), _redirect_output(streams):
+                    code = _run_step(step.decode(), os.fsdecode(model_in), os.fsdecode(out), site)
                 with suppress(OSError):
                     connection.sendall(str(code).encode())
                     connection.shutdown(socket.SHUT_RDWR)
@@ -132,12 +132,12 @@ class Worker:
                     site = Site()
 
     def _source_states(self) -> list[tuple[int, ...]]:
-        """Return what changes when a file of the package does."""
+        """Return the size, times and inode of each file in the package, to detect changes."""
         found = [path.stat() if path.exists() else None for path in self.sources]
         return [(s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) if s else () for s in found]
 
     def _watch(self) -> None:
-        """End this process when FEDn's client has ended, or when nobody needs a worker."""
+        """Exit when FEDn's client has exited, after the idle time, or if the socket is gone."""
         client, _, born = self.socket.name.partition("-")
         while True:
             time.sleep(POLL_SECONDS)
@@ -149,12 +149,12 @@ class Worker:
                 os._exit(0)
             idle_since = self.idle_since
             idle = idle_since is not None and time.monotonic() - idle_since > self.idle_seconds
-            if idle or not self._holds_place():
-                # The socket stays. The next step finds nobody there, and starts a new worker.
+            if idle or not self._owns_socket():
+                # The socket file stays, so that the next step starts a new worker.
                 os._exit(0)
 
-    def _holds_place(self) -> bool:
-        """Tell whether the socket is this worker's: its folder may be gone, or another came."""
+    def _owns_socket(self) -> bool:
+        """Return whether the socket is still this worker's, not deleted or another worker's."""
         try:
             return self.socket.stat().st_ino == self.inode
         except OSError:
@@ -162,7 +162,7 @@ class Worker:
 
 
 def _receive(connection: socket.socket) -> tuple[list[bytes], list[int]]:
-    """Return the parts of a message and the streams sent with it; no parts if it is malformed."""
+    """Return the parts of a message and its streams; no parts if the message is malformed."""
     try:
         connection.settimeout(MESSAGE_TIMEOUT_SECONDS)
         head, streams, _, _ = socket.recv_fds(connection, 8, 2)
@@ -170,7 +170,7 @@ def _receive(connection: socket.socket) -> tuple[list[bytes], list[int]]:
         return [], []
     size, message = int.from_bytes(head, "big"), b""
     try:
-        # The size is the sender's claim: no more than the limit is ever held.
+        # The size is untrusted, so the limit applies.
         while len(message) < size <= MAX_MESSAGE_BYTES:
             if not (piece := connection.recv(size - len(message))):
                 break
@@ -188,12 +188,12 @@ def _close(streams: list[int]) -> None:
         os.close(stream)
 
 
-def _do(step: str, model_in: str, out: str, site: "Site") -> int:
-    """Do a step as a process of its own would, and return the exit code of that."""
+def _run_step(step: str, model_in: str, out: str, site: "Site") -> int:
+    """Run a step like a separate process, and return its exit code."""
     from ..execution import execute
 
     try:
-        # Every process warns anew.
+        # Repeat warnings in each step, as a new process would.
         with warnings.catch_warnings():
             entry_point = getattr(importlib.import_module(step), step)
             return execute(entry_point, model_in, out, site)
@@ -207,8 +207,8 @@ def _do(step: str, model_in: str, out: str, site: "Site") -> int:
 
 
 @contextmanager
-def _abandoned_with(connection: socket.socket) -> Iterator[None]:
-    """End this process at once if the process that waits for the block is killed meanwhile."""
+def _exit_on_disconnect(connection: socket.socket) -> Iterator[None]:
+    """Exit at once if the process that waits for the block is killed meanwhile."""
     done = threading.Event()
 
     def wait() -> None:
@@ -223,8 +223,8 @@ def _abandoned_with(connection: socket.socket) -> Iterator[None]:
 
 
 @contextmanager
-def _output_to(streams: list[int]) -> Iterator[None]:
-    """Let stdout and stderr of the block be these streams, which are closed at its end."""
+def _redirect_output(streams: list[int]) -> Iterator[None]:
+    """Redirect the block's stdout and stderr to these streams, and close them at its end."""
     own = [os.dup(1), os.dup(2)]
     try:
         for number, stream in zip((1, 2), streams, strict=True):

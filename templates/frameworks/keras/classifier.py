@@ -1,9 +1,9 @@
-"""The model: a small dense network, in Keras on TensorFlow."""
+"""The model: a small dense network in Keras on TensorFlow."""
 
 import os
 
-# TensorFlow reads these when it is imported. Its C++ side logs a page of notices in every run;
-# errors that matter come as exceptions as well. oneDNN's sums depend on the number of threads.
+# TensorFlow reads these on import. Its C++ code logs a page of notices in every run; real errors
+# are raised as exceptions too. oneDNN's sums depend on the number of threads.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
@@ -20,7 +20,7 @@ tf.get_logger().setLevel("ERROR")
 
 
 def build(input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
-    """Return an untrained network. This is the place for an architecture of your own."""
+    """Return an untrained network. Define your own architecture here."""
     return keras.Sequential(
         [
             keras.Input(input_shape),
@@ -33,26 +33,27 @@ def build(input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
 
 
 class Classifier:
-    """A model whose weights travel as a list of arrays.
+    """A model whose weights are a list of arrays.
 
-    input_shape: the shape of one example's features, without the examples' axis.
-    num_classes: how many classes there are.
-    seed: of the initial weights.
+    Args:
+        input_shape: The shape of one example's features.
+        num_classes: The number of classes.
+        seed: The seed of the initial weights.
     """
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int, seed: int = 0) -> None:
         keras.utils.set_random_seed(seed)
         self.network = build(input_shape, num_classes)
-        # Compiled once: TensorFlow traces the training step anew after every compile.
+        # Compiled only once, because TensorFlow traces the training step again after each compile.
         self.optimizer = keras.optimizers.Adam()
         self.network.compile(
             self.optimizer,
             loss="sparse_categorical_crossentropy",
-            # Batches that TensorFlow does before it comes back to Python: same sums, half the time.
+            # Run 32 batches before returning to Python: equal results in half the time.
             steps_per_execution=32,
         )
         self.optimizer.build(self.network.trainable_variables)
-        # Of layers that are random in training, such as Dropout.
+        # The seeds of layers that are random in training, such as Dropout.
         self.generators = [v for v in self.network.variables if v.path.endswith("generator_state")]
 
     def get_weights(self) -> list[Array]:
@@ -60,11 +61,11 @@ class Classifier:
         return [np.array(weight) for weight in self.network.get_weights()]
 
     def set_weights(self, weights: list[Array]) -> None:
-        """Put the weights in place; they must have the shapes of `get_weights`."""
+        """Replace the weights; they must have the shapes of `get_weights`."""
         self.network.set_weights(weights)
 
     def fit(self, examples: Examples, settings: Settings, seed: int) -> None:
-        """Train on the examples, starting from the present weights and a fresh optimiser."""
+        """Train on the examples from the current weights with a fresh optimiser."""
         keras.utils.set_random_seed(seed)
         for number, generator in enumerate(self.generators):
             generator.assign([(seed + number) % 2**32, 0])

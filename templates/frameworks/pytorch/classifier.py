@@ -1,10 +1,10 @@
-"""The model: a small dense network, in PyTorch."""
+"""The model: a small dense network in PyTorch."""
 
 import math
 import os
 
-# Read when PyTorch is imported. On a network this small, threads wait for one another: fits take
-# longer, on a busy machine many times as long. Give a larger one what the site has.
+# PyTorch reads this on import. More threads make training of a network this small slower, on a busy
+# machine many times. Remove this line for a larger network.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
@@ -15,12 +15,12 @@ from fednsite.data.examples import Array, Examples, balanced_weights
 
 from .settings import Settings
 
-# Like use_deterministic_algorithms(True), which would take a second: it imports the compiler.
+# Like use_deterministic_algorithms(True), which takes a second because it imports the compiler.
 torch.set_deterministic_debug_mode("error")
 
 
 def build(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
-    """Return an untrained network. This is the place for an architecture of your own."""
+    """Return an untrained network. Define your own architecture here."""
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(int(np.prod(input_shape)), 64),
@@ -32,11 +32,12 @@ def build(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
 
 
 class Classifier:
-    """A model whose weights travel as a list of arrays.
+    """A model whose weights are a list of arrays.
 
-    input_shape: the shape of one example's features, without the examples' axis.
-    num_classes: how many classes there are.
-    seed: of the initial weights.
+    Args:
+        input_shape: The shape of one example's features.
+        num_classes: The number of classes.
+        seed: The seed of the initial weights.
     """
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int, seed: int = 0) -> None:
@@ -45,24 +46,24 @@ class Classifier:
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights, float32, in the order of PyTorch's state_dict."""
-        # Integers too, such as BatchNorm's counters: averaged over sites they become fractions.
+        # Integers such as BatchNorm's counters too, because averages over sites are fractions.
         tensors = self.network.state_dict().values()
         return [tensor.to(torch.float32, copy=True).numpy() for tensor in tensors]
 
     def set_weights(self, weights: list[Array]) -> None:
-        """Put the weights in place; they must have the shapes of `get_weights`."""
+        """Replace the weights; they must have the shapes of `get_weights`."""
         tensors = [torch.tensor(array) for array in weights]
         self.network.load_state_dict(dict(zip(self.network.state_dict(), tensors, strict=True)))
 
     def fit(self, examples: Examples, settings: Settings, seed: int) -> None:
-        """Train on the examples, starting from the present weights and a fresh optimiser."""
+        """Train on the examples from the current weights with a fresh optimiser."""
         torch.manual_seed(seed)
         features, labels = torch.tensor(examples.features), torch.tensor(examples.labels)
         importance = torch.ones(len(examples))
         if settings.balance_classes:
             importance = torch.tensor(balanced_weights(examples.labels))
         optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
-        # Of nearly equal sizes: BatchNorm fails on a single example that is left over.
+        # Batches of nearly equal sizes, because BatchNorm fails on a batch of one example.
         batches = math.ceil(len(examples) / settings.batch_size)
         self.network.train()
         for _ in range(settings.epochs):

@@ -1,4 +1,4 @@
-"""How the site's images become the examples that the model learns from."""
+"""Turn the site's images into the examples that the model trains on."""
 
 from pathlib import Path
 
@@ -6,21 +6,21 @@ from fednsite.data.examples import Array, Examples, Part
 from fednsite.data.images import Images, read_images
 from fednsite.data.schema import Schema
 
-# The contract that every site's images must keep. Other images need another schema.json.
+# The contract for every site's images. Change schema.json for other images.
 SCHEMA = Schema.read(Path(__file__).with_name("schema.json"))
 
 
 def features(images: Images) -> Array:
     """Return the features of each image, float32, shape (images, ...).
 
-    The images keep the schema; `images.scaled` holds them, scaled by it.
+    The images satisfy the schema, which scales `images.scaled`.
     """
-    # The place for features of your own: a crop, an edge filter, a channel more.
+    # Add your own features here: a crop, an edge filter, another channel.
     return images.scaled
 
 
 def load(part: Part, path: Path | None = None) -> Examples:
-    """Return one part of the site's examples; the file lies at FEDN_DATA_PATH, or at `path`."""
+    """Return one part of the site's examples; `path` defaults to FEDN_DATA_PATH."""
     images = read_images(SCHEMA, part, path)
     return Examples(features(images), images.labels)
 
@@ -32,5 +32,5 @@ def input_shape() -> tuple[int, ...]:
 
 
 def num_classes() -> int:
-    """Return how many classes there are."""
+    """Return the number of classes."""
     return len(SCHEMA.label.choices)

@@ -1,4 +1,4 @@
-"""How good the model is at reading digits."""
+"""The model's metrics."""
 
 from fednsite.data.examples import Array
 from fednsite.metrics import accuracy_score, log_loss
@@ -12,7 +12,7 @@ def evaluate(labels: Array, probabilities: Array) -> dict[str, float]:
         probabilities: float32, shape (examples, 10).
 
     Returns:
-        The accuracy (more is better) and the mean log loss in nats (less is better).
+        The accuracy (higher is better) and the mean log loss in nats (lower is better).
     """
     return {
         "accuracy": accuracy_score(labels, probabilities.argmax(axis=1)),

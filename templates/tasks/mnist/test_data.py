@@ -1,4 +1,4 @@
-"""What the model gets of a site's images. Their own rules are the library's to test."""
+"""Tests of the examples made from a site's images. The library tests the images' rules."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from model import data
 
 
 def images(folder: Path, labels: list[int]) -> Path:
-    """Write a file of images that keeps the schema, the same ones to train on and to hold out."""
+    """Write images that satisfy the schema; the first two are also the held-out ones."""
     field = data.SCHEMA.features[0]
     shape = (len(labels), *field.shape)
     x = np.full(shape, field.maximum, field.dtype)
@@ -31,7 +31,7 @@ def test_every_image_becomes_finite_features_of_one_shape(tmp_path: Path) -> Non
     assert examples.labels.tolist() == [0, 1, 1, 0, 1]
 
 
-def test_what_is_held_out_is_not_trained_on(tmp_path: Path) -> None:
+def test_held_out_images_are_not_trained_on(tmp_path: Path) -> None:
     path = images(tmp_path, [0, 1, 1])
     assert (len(data.load("train", path)), len(data.load("test", path))) == (3, 2)
 
@@ -40,6 +40,6 @@ def test_features_are_made_image_by_image() -> None:
     assert data.features(Images.blank(data.SCHEMA)).shape == (1, *data.input_shape())
 
 
-def test_images_of_a_single_class_are_refused(tmp_path: Path) -> None:
+def test_images_of_a_single_class_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match="expected at least two classes"):
         data.load("train", images(tmp_path, [1, 1, 1]))

@@ -1,4 +1,4 @@
-"""The metrics against values worked out by hand."""
+"""Compare the metrics with values computed by hand."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def test_accuracy_and_log_loss() -> None:
     assert measured["log_loss"] == pytest.approx(-np.log(0.5 * 0.75 * 0.25) / 3)
 
 
-def test_being_sure_and_wrong_stays_finite() -> None:
+def test_the_log_loss_of_a_certain_and_wrong_prediction_is_finite() -> None:
     measured = metrics.evaluate(np.array([0]), np.array([[0, 1]], dtype=np.float32))
     assert measured["accuracy"] == 0
     assert 80 < measured["log_loss"] < 100

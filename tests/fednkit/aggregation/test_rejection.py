@@ -57,8 +57,8 @@ def test_bytes_that_are_no_update_are_refused_before_they_are_unpacked() -> None
     with pytest.raises(ValueError, match=r"expected at most \d+ bytes of weights, found 5000000"):
         read_update(bomb.getvalue(), weights(0))
     for packing, found in (
-        (zipfile.ZIP_STORED, "a member that is no array"),
-        (zipfile.ZIP_BZIP2, "packed in another way than numpy packs"),
+        (zipfile.ZIP_STORED, "a member that is not an array"),
+        (zipfile.ZIP_BZIP2, "compressed by another method than numpy's"),
     ):
         odd = io.BytesIO()
         with zipfile.ZipFile(odd, "w", packing) as archive:

@@ -72,7 +72,7 @@ def test_a_site_that_a_draw_leaves_empty_gets_some_rows_of_the_largest() -> None
     parts = partition.spread(
         "dirichlet", LABELS, 80, 0.05, None, np.random.default_rng(0), classes=1
     )
-    assert min(map(len, parts)) == partition.FEWEST
+    assert min(map(len, parts)) == partition.MIN_EXAMPLES_PER_SITE
     assert sorted(np.concatenate(parts)) == list(range(len(LABELS)))
     with pytest.raises(ProjectError, match="each of 80 sites 2 examples of two classes"):
         partition.spread("dirichlet", LABELS, 80, 0.05, None, np.random.default_rng(0))

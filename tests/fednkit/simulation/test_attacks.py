@@ -25,7 +25,7 @@ from fednkit.simulation._setup import Options
         ({"tolerate": 4.0, "aggregator": "krum"}, "--aggregator krum: expected 11 clients or more"),
         ({"attackers": 0.1}, "--attackers: goes with --attack NAME"),
         ({"attack": "nan", "attackers": 1.1}, "--attackers: expected 0 to 1, found 1.1"),
-        ({"attack": "nan", "attack_strength": 1.0}, "--attack-strength: nan has none"),
+        ({"attack": "nan", "attack_strength": 1.0}, "--attack-strength: nan has no strength"),
     ],
 )
 def test_a_wrong_option_is_refused_in_one_line(given: dict[str, Any], expected: str) -> None:

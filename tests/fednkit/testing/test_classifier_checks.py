@@ -89,7 +89,7 @@ MISTAKES = {
     ),
     "weights_come_back_as_they_were_set": (
         other_values,
-        "expected just what set_weights was given",
+        "expected the arrays that set_weights received",
     ),
     "changing_arrays_that_were_read_or_set_changes_no_model": (its_own_arrays, "expected copies"),
     "predictions_are_probabilities_of_each_class": (scores, "found sums from 2 to 2"),

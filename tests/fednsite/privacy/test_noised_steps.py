@@ -120,7 +120,7 @@ def test_a_budget_that_is_used_up_sends_the_model_back_as_it_came(
     assert metadata["privacy"]["exhausted"] is True
     assert metadata["privacy"]["updates"] == 1
     assert metadata["privacy"]["epsilon"] < 6
-    printed = f"privacy: the budget is used up, the model goes back as it came: {tmp_path}"
+    printed = f"privacy: the budget is used up; the model is returned unchanged: {tmp_path}"
     assert capsys.readouterr().out.startswith(printed)
 
 
