@@ -77,7 +77,7 @@ class Pool:
         workers = multiprocessing.active_children()
         for process in workers:
             process.terminate()
-        # A worker that is still running by then is computing, not writing.
+        # A worker that runs after STOP_SECONDS is computing, not writing: kill it.
         killer = threading.Timer(STOP_SECONDS, _kill, [workers])
         killer.start()
         self.executor.shutdown(cancel_futures=True)
