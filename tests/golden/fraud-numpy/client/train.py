@@ -4,7 +4,7 @@ from fednsite.step import Step, main
 
 
 def train(step: Step) -> int:
-    """Learn from this site's examples, starting at the global model; return how many there were."""
+    """Train the global model on this site's examples; return the number of examples."""
     examples = step.examples("train")
     step.model.set_weights(step.received)
     step.model.fit(examples, step.settings, step.seed)

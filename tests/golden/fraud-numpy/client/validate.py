@@ -5,7 +5,7 @@ from fednsite.step import Step, main
 
 def validate(step: Step) -> dict[str, float]:
     """Return the metrics of the global model on this site's held-out examples, by name."""
-    from model.metrics import evaluate  # here, because it imports NumPy
+    from model.metrics import evaluate  # inside the function, because it imports NumPy
 
     examples = step.examples("test")
     step.model.set_weights(step.received)

@@ -1,4 +1,4 @@
-"""The package and its classifier keep the contract that FEDn and the library rely on."""
+"""Check that the package and its classifier satisfy the contract of FEDn and the library."""
 
 from fednkit.testing import Check, classifier_checks, package_checks, parametrize_with_checks
 from model.classifier import Classifier

@@ -1,4 +1,4 @@
-"""What the model gets of a site's table. The table's own rules are the library's to test."""
+"""Tests of the examples made from a site's table. The library tests the table's rules."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from model import data
 
 
 def rows(folder: Path, classes: int = 2) -> Path:
-    """Write a small table that keeps the schema, with rows of so many classes."""
+    """Write a small table that satisfies the schema, with this number of classes."""
     fields = [*data.SCHEMA.features, data.SCHEMA.label]
     lines = [",".join(field.name for field in fields)]
     for number in range(10):
@@ -34,7 +34,7 @@ def test_every_row_becomes_finite_features_of_one_shape(tmp_path: Path) -> None:
     assert sorted(set(examples.labels)) == [0, 1]
 
 
-def test_what_is_held_out_is_not_trained_on(tmp_path: Path) -> None:
+def test_held_out_rows_are_not_trained_on(tmp_path: Path) -> None:
     path = rows(tmp_path)
     train, test = data.load("train", path), data.load("test", path)
     assert (len(train), len(test)) == (8, 2)
@@ -44,6 +44,6 @@ def test_features_are_made_row_by_row() -> None:
     assert data.features(Table.blank(data.SCHEMA)).shape == (1, *data.input_shape())
 
 
-def test_a_table_with_a_single_class_is_refused(tmp_path: Path) -> None:
+def test_a_table_with_a_single_class_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match="expected at least two classes"):
         data.load("train", rows(tmp_path, classes=1))

@@ -1,4 +1,4 @@
-"""The metrics against values worked out by hand."""
+"""Compare the metrics with values computed by hand."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_a_mixed_ranking() -> None:
     assert measured["recall_at_precision_0.5"] == 1
 
 
-def test_ties_count_half_whatever_their_order() -> None:
+def test_ties_count_half_in_any_order() -> None:
     for labels in ([1, 0, 0, 0], [0, 0, 0, 1]):
         measured = evaluate(labels, [0.5] * 4)
         assert measured["average_precision"] == 0.25
@@ -36,7 +36,7 @@ def test_ties_count_half_whatever_their_order() -> None:
 
 
 @pytest.mark.parametrize("labels", [[0, 0], [1, 1]])
-def test_with_a_single_class_what_is_not_defined_is_nan(labels: list[int]) -> None:
+def test_with_a_single_class_undefined_metrics_are_nan(labels: list[int]) -> None:
     measured = evaluate(labels, [0.1, 0.9])
     assert list(measured) == list(evaluate([0, 1], [0.1, 0.9]))
     assert np.isnan(measured["average_precision"])

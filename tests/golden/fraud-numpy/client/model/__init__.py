@@ -1,1 +1,1 @@
-"""The model library: model, data, metrics and settings. It knows nothing of FEDn."""
+"""The model library: model, data, metrics and settings. It does not depend on FEDn."""

@@ -1,4 +1,4 @@
-"""The model: a small multi-layer perceptron, written plainly in NumPy."""
+"""The model: a small multi-layer perceptron in plain NumPy."""
 
 from itertools import pairwise
 
@@ -8,16 +8,17 @@ from fednsite.data.examples import Array, Examples, balanced_weights
 
 from .settings import Settings
 
-# This is the place for an architecture of your own.
+# Set your own architecture here: the units of each hidden layer.
 HIDDEN_LAYERS = (64, 32)
 
 
 class Classifier:
-    """A model whose weights travel as a list of arrays.
+    """A model whose weights are a list of arrays.
 
-    input_shape: the shape of one example's features, without the examples' axis.
-    num_classes: how many classes there are.
-    seed: of the initial weights.
+    Args:
+        input_shape: The shape of one example's features.
+        num_classes: The number of classes.
+        seed: The seed of the initial weights.
     """
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int, seed: int = 0) -> None:
@@ -33,12 +34,12 @@ class Classifier:
         return [array.copy() for layer in self.layers for array in layer]
 
     def set_weights(self, weights: list[Array]) -> None:
-        """Put the weights in place; they must have the shapes of `get_weights`."""
+        """Replace the weights; they must have the shapes of `get_weights`."""
         copies = [array.copy() for array in weights]
         self.layers = list(zip(copies[::2], copies[1::2], strict=True))
 
     def fit(self, examples: Examples, settings: Settings, seed: int) -> None:
-        """Train on the examples, starting from the present weights and a fresh optimiser."""
+        """Train on the examples from the current weights with a fresh optimiser."""
         random = np.random.default_rng(seed)
         features = examples.features.reshape(len(examples), -1)
         importance = (
@@ -61,7 +62,7 @@ class Classifier:
         return self._forward(features.reshape(len(features), -1))[-1]
 
     def _forward(self, features: Array) -> list[Array]:
-        """Return the input and every layer's output: rectified when hidden, softmax at the end."""
+        """Return the input and every layer's output: ReLU in hidden layers, softmax in the last."""
         outputs = [features]
         for matrix, bias in self.layers[:-1]:
             outputs.append(np.maximum(outputs[-1] @ matrix + bias, 0))
@@ -74,7 +75,7 @@ class Classifier:
     def _gradients(self, features: Array, labels: Array, importance: Array) -> list[Array]:
         """Return the gradient of the mean weighted cross-entropy, in `get_weights` order."""
         outputs = self._forward(features)
-        # Softmax and cross-entropy together: the gradient of the scores is their error.
+        # The gradient of softmax with cross-entropy: predicted minus true probabilities.
         delta = outputs.pop()
         delta[np.arange(len(labels)), labels] -= 1
         delta *= importance[:, np.newaxis] / len(labels)
@@ -86,7 +87,10 @@ class Classifier:
 
 
 class Adam:
-    """Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1."""
+    """The Adam optimiser.
+
+    Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1.
+    """
 
     def __init__(self, learning_rate: float) -> None:
         self.learning_rate = learning_rate
@@ -94,7 +98,7 @@ class Adam:
         self.moments: list[tuple[Array, Array]] = []
 
     def step(self, weights: list[Array], gradients: list[Array]) -> None:
-        """Move the weights, in place, against their gradients."""
+        """Update the weights in place."""
         self.moments = self.moments or [(np.zeros_like(g), np.zeros_like(g)) for g in gradients]
         self.steps += 1
         rate = self.learning_rate * np.sqrt(1 - 0.999**self.steps) / (1 - 0.9**self.steps)
@@ -105,6 +109,10 @@ class Adam:
 
 
 def _glorot(random: np.random.Generator, inputs: int, outputs: int) -> Array:
-    """Glorot and Bengio, "Understanding the Difficulty of Training Deep Networks", 2010, (16)."""
+    """Return a random matrix, float32, shape (inputs, outputs).
+
+    Source: Glorot and Bengio, "Understanding the Difficulty of Training Deep Feedforward Neural
+    Networks", 2010, equation 16.
+    """
     limit = np.sqrt(6 / (inputs + outputs))
     return random.uniform(-limit, limit, (inputs, outputs)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""How the site's table becomes the examples that the model learns from."""
+"""Turn the site's table into the examples that the model trains on."""
 
 from pathlib import Path
 
@@ -8,25 +8,25 @@ from fednsite.data.examples import Array, Examples, Part
 from fednsite.data.schema import Schema
 from fednsite.data.table import Table, read_table
 
-# The contract that every site's table must keep. Another table needs another schema.json.
+# The contract for every site's table. Change schema.json for another table.
 SCHEMA = Schema.read(Path(__file__).with_name("schema.json"))
 
 
 def features(table: Table) -> Array:
     """Return the features of each row, float32, shape (rows, features).
 
-    The table keeps the schema; `table.encoded` holds all its columns, ready for the model.
+    The table satisfies the schema; `table.encoded` has all columns, encoded and scaled.
     """
     own: list[Array] = [
-        # A feature of your own is a line here, made of one column or of several. Bring it to a
-        # range near -1 to 1; no site's data may decide how:
+        # Add your own features here, one per line, made of one or more columns. Scale them to about
+        # -1 to 1 with constants, not with values from a site's data:
         # np.log1p(table["amount"] / (1 + table["customer_mean_7d"])),
     ]
     return np.column_stack([table.encoded, *own]).astype(np.float32)
 
 
 def load(part: Part, path: Path | None = None) -> Examples:
-    """Return one part of the site's examples; the table lies at FEDN_DATA_PATH, or at `path`."""
+    """Return one part of the site's examples; `path` defaults to FEDN_DATA_PATH."""
     table = read_table(SCHEMA, part, path)
     return Examples(features(table), table.labels)
 
@@ -38,5 +38,5 @@ def input_shape() -> tuple[int, ...]:
 
 
 def num_classes() -> int:
-    """Return how many classes there are."""
+    """Return the number of classes."""
     return len(SCHEMA.label.choices)

@@ -1,21 +1,21 @@
-"""How good the model is. With fraud well under one per cent, accuracy would say nothing."""
+"""The model's metrics. Accuracy means little when well under one per cent of cases are fraud."""
 
 from fednsite.data.examples import Array
 from fednsite.metrics import average_precision_score, recall_at_precision, roc_auc_score
 
-# What an investigator can bear: at least this share of the alarms must be real.
+# Investigators accept alarms if at least this share of them is real.
 PRECISION = 0.5
 
 
 def evaluate(labels: Array, probabilities: Array) -> dict[str, float]:
-    """Measure predictions; the first metric is the headline, and more is better in all of them.
+    """Measure predictions. Higher is better for all metrics; the first is the headline.
 
     Args:
-        labels: int64, shape (examples,), 0 for the ordinary class: the schema's first, no fraud.
+        labels: int64, shape (examples,), 0 for the normal class, which is the schema's first.
         probabilities: float32, shape (examples, classes). All other classes count as one.
 
     Returns:
-        The metrics by name; NaN where one is not defined, as when a class is missing.
+        The metrics by name; NaN if a metric is undefined, for example when a class is missing.
     """
     y_true, y_score = labels > 0, probabilities[:, 1:].sum(axis=1)
     return {

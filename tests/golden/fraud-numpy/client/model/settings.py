@@ -1,4 +1,4 @@
-"""Hyper-parameters of local training. The server may send others for a session."""
+"""Hyper-parameters of local training. The server can override them in a session."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ from fednsite.settings import BaseSettings
 
 @dataclass(frozen=True)
 class Settings(BaseSettings):
-    """One round of local training. Change a default here and every site trains with it.
+    """Settings of one round of local training; all sites use the defaults in this file.
 
-    `BaseSettings` has the seed and the terms of differential privacy.
+    `BaseSettings` adds the seed and the terms of differential privacy.
     """
 
-    # Passes over the site's training examples in a round: few, so that sites do not drift apart.
+    # Passes over the site's training examples per round: few, so that sites do not drift apart.
     epochs: int = 3
     # Examples per gradient step.
     batch_size: int = 64
-    # Step size of Adam, which starts afresh in every round.
+    # Step size of Adam, which starts without state in every round.
     learning_rate: float = 0.003
-    # Weigh rare classes up until all count the same: fraud is well under one per cent.
+    # Give all classes equal weight in the loss: well under one per cent of cases are fraud.
     balance_classes: bool = True
