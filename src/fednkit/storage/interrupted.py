@@ -47,22 +47,24 @@ def find_interrupted(control: Control) -> list[Interrupted]:
     """
     store = control.db
     found = []
-    for run in _all(store.run_store, completed_at="null"):
-        session = store.session_store.get(run.session_id)
+    # The newest run of each session, also a completed one: a crash may have come just before the
+    # run that replaces it.
+    newest = {run.session_id: run for run in _all(store.run_store)}
+    for session_id, run in newest.items():
+        session = store.session_store.get(session_id)
         if session is None or session.status != "Started":
             continue
         rounds = [
             entry
             for entry in _all(store.round_store)
-            if _session_of(entry) in (run.session_id, None)
-            and entry.committed_at >= run.committed_at
+            if _session_of(entry) in (session_id, None) and entry.committed_at >= run.committed_at
         ]
-        models = _all(store.model_store, session_id=run.session_id)
+        models = _all(store.model_store, session_id=session_id)
         done = sum(_is_over(store, entry, models) for entry in rounds)
         if models:
-            control.set_session_config(run.session_id, {"model_id": models[-1].model_id})
+            control.set_session_config(session_id, {"model_id": models[-1].model_id})
         if done >= run.rounds:
-            control.set_session_status(run.session_id, "Finished")
+            control.set_session_status(session_id, "Finished")
             _complete(control, run)
             continue
         chosen = next((e.round_config.selected_clients for e in rounds if e.round_config), None)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mongomock
@@ -20,6 +21,7 @@ import pytest
 from fedn.network.storage.dbconnection import DatabaseConnection
 from fedn.network.storage.s3.repository import Repository
 from fedn.network.storage.statestore.stores.dto.model import ModelDTO
+from fedn.network.storage.statestore.stores.dto.run import RunDTO
 from fedn.network.storage.statestore.stores.dto.session import SessionDTO
 from fedn.network.storage.statestore.stores.dto.status import StatusDTO
 from stand_ins import ObjectStore
@@ -30,6 +32,7 @@ from fednkit.storage import _documents as documents
 from fednkit.storage._database import Database
 from fednkit.storage._documents import Documents
 from fednkit.storage.check import check, usable
+from fednkit.storage.interrupted import find_interrupted
 from fednkit.storage.store import DATABASE, FILES, connected, open_store
 
 # Each in a process of its own: a store is its server's alone.
@@ -143,6 +146,29 @@ def test_what_was_kept_is_there_again(opened: Open) -> None:
     )
     assert isinstance(found.committed_at, datetime)
     assert state.session_store.get(gone) is None
+
+
+@pytest.mark.parametrize("completed", [False, True])
+def test_a_session_is_resumed_though_its_run_was_completed_for_one_that_never_began(
+    opened: Open, completed: bool
+) -> None:
+    _, state = opened()
+    session = state.session_store.get(add_session(state))
+    session.status = "Started"
+    state.session_store.update(session)
+    for rounds in (9, 3):
+        run = RunDTO()
+        run.session_id, run.model_id, run.round_timeout = session.session_id, "x", 10
+        run.rounds = rounds
+        if completed or rounds == 9:
+            run.completed_at = datetime.now()
+        state.run_store.add(run)
+    control: Any = SimpleNamespace(db=state)
+    found = find_interrupted(control)
+    assert [(one.run.session_id, one.rounds) for one in found] == [(session.session_id, 3)]
+    session.status = "Finished"
+    state.session_store.update(session)
+    assert find_interrupted(control) == []
 
 
 def test_the_package_is_where_fedn_looks_for_it(opened: Open, folder: Path, tmp_path: Path) -> None:
