@@ -40,6 +40,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(words: list[str]) -> None:
+    if words == ["doctor"]:
+        # It also works without installed packages, since it finds the missing ones.
+        from ..doctor.command import Options, run
+
+        run(Options())
+        return
     from cyclopts import CycloptsError
 
     from ..project.errors import ProjectError

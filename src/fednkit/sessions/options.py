@@ -56,14 +56,18 @@ class Start(RoundOptions, ControllerOptions):
 
 
 @dataclass(frozen=True)
-class Watch(ControllerOptions):
+class _SessionId:
+    session: str | None = None
+
+
+# Cyclopts finds positional arguments only before all other fields, which is the order of the bases.
+@dataclass(frozen=True)
+class Watch(ControllerOptions, _SessionId):
     """Options of `fednkit session watch`.
 
     Attributes:
         session: Id of the session (default: the newest).
     """
-
-    session: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

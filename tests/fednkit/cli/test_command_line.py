@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 import pytest
 from library import write_project
 
+from fednkit.cli._app import build
 from fednkit.cli._commands import COMMANDS, overview
 from fednkit.cli.main import main
 
@@ -143,3 +144,9 @@ def test_a_shell_completes_commands(shell: str, tmp_path: Path) -> None:
     answer = subprocess.run([shell, "-c", asked], capture_output=True, text=True, check=True)
     assert answer.stderr == ""
     assert "simulate" in answer.stdout
+
+
+def test_positional_arguments_come_before_inherited_options() -> None:
+    words = ["session", "watch", "some-id", "--api-url", "http://127.0.0.1"]
+    _, bound, _ = build("session").parse_args(words, exit_on_error=False)
+    assert bound.args[0].session == "some-id"
