@@ -25,14 +25,11 @@ Rows = npt.NDArray[np.int64]
 
 
 def make(examples: int | None, seed: int) -> pl.DataFrame:
-    """Simulate card payments.
+    """Return simulated card payments in order of time, with the columns of the fraud schema.
 
     Args:
         examples: The number of rows; None means `EXAMPLES`.
         seed: Equal seeds give equal rows.
-
-    Returns:
-        One row per payment, in order of time, with the columns of the fraud task's schema.json.
     """
     examples = examples or EXAMPLES
     random = np.random.default_rng(seed)
