@@ -1,4 +1,4 @@
-"""The model's metrics. Accuracy means little when well under one per cent of cases are fraud."""
+"""The model's metrics. Accuracy says little when under 1 % of the cases are fraud."""
 
 from fednsite.data.examples import Array
 from fednsite.metrics import average_precision_score, recall_at_precision, roc_auc_score
