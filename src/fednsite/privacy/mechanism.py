@@ -1,14 +1,14 @@
-"""Differential privacy: a site's update is clipped and noised before it leaves.
+"""Differential privacy: clip and noise a site's update before it leaves the site.
 
-It protects everything that the site's training examples put into an update. Every update is the
-Gaussian mechanism: the change of the weights, at most `clip` long, plus noise with the standard
-deviation `noise * clip` on every number of it. Neighbours, in the field's terms, are the site with
-its update and the site with none (a change of zero): whoever sees all updates can hardly tell the
-two apart, by epsilon and delta. Two different data sets of one site, with and without one person
-for example, may be twice as far apart: they have the epsilon of half the noise.
+This protects all information about the site's training examples in an update. Every update is the
+output of a Gaussian mechanism: the change of the weights, clipped to the L2 norm `clip`, plus noise
+with the standard deviation `noise * clip` on every number. The neighbouring inputs are a site's
+update and no update (a change of zero). Epsilon and delta bound how well an observer of all updates
+can tell the two apart. The updates from two data sets of one site, for example with and without one
+person, can differ by twice `clip`; the epsilon for telling these apart is that of half the noise.
 
-This covers neither the number of examples, nor metrics, nor predictions. It works on weights, so
-it is the same for every framework. For what updates add up to, see accounting.py.
+The number of examples, metrics and predictions are not protected. The mechanism works on weights,
+so it is the same for every framework. accounting.py computes the epsilon of several updates.
 """
 
 import math
@@ -26,7 +26,7 @@ from .noise import SAFE_NOISE, AddNoise, add_floating_point_noise, demands_safe_
 
 __all__ = ["Terms", "noised"]
 
-# What a site sets for itself. The server may ask for more, and never for less.
+# Variables of a site's own limits. The server can require stricter ones, but not weaker ones.
 NOISE, CLIP = "PRIVACY_NOISE", "PRIVACY_CLIP"
 BUDGET, DELTA = "PRIVACY_BUDGET", "PRIVACY_DELTA"
 
@@ -36,10 +36,10 @@ class Terms:
     """The terms under which an update leaves the site.
 
     Attributes:
-        noise: The noise multiplier: its standard deviation in units of `clip`.
-        clip: The longest change of the weights, L2 norm over all arrays together.
-        budget: The epsilon, at `delta`, of all updates together.
-        delta: The probability with which that epsilon does not hold.
+        noise: The noise multiplier: the standard deviation in units of `clip`.
+        clip: The maximum L2 norm of the change of all weights together.
+        budget: The maximum epsilon, at `delta`, of all updates together.
+        delta: The probability that the guarantee of epsilon fails.
     """
 
     noise: float
@@ -49,10 +49,15 @@ class Terms:
 
     @classmethod
     def agreed(cls, settings: BaseSettings, environment: Mapping[str, str]) -> "Terms | None":
-        """Return the stricter of what the server asks for and what the site sets, one by one.
+        """Return the stricter value of the server and the site for each term; None without noise.
 
-        Returns None where neither asks for noise. Raises `PackageError` where a variable of the
-        site is no such number, or where it bounds what cannot be without noise.
+        Args:
+            settings: The server's settings.
+            environment: The site's environment variables.
+
+        Raises:
+            PackageError: A variable of the site is not a valid number, or the site sets a limit
+                although neither side asks for noise.
         """
         own = {name: _own(environment, name) for name in (NOISE, CLIP, BUDGET, DELTA)}
         noise = max(settings.noise, own[NOISE] or 0.0)
@@ -74,16 +79,23 @@ class Terms:
         return cls(noise, *(asked if mine is None else min(asked, mine) for asked, mine in pairs))
 
     def allow(self, updates: Mapping[float, int]) -> bool:
-        """Tell whether one more update is within the budget, after so many of each multiplier."""
+        """Return whether one more update is within the budget.
+
+        Args:
+            updates: The number of updates so far, by noise multiplier.
+        """
         more = {**updates, self.noise: updates.get(self.noise, 0) + 1}
         return epsilon(more, self.delta) <= self.budget
 
     def statement(
         self, updates: Mapping[float, int], safe_updates: int, exhausted: bool
     ) -> dict[str, Any]:
-        """Return what an update's metadata state of its privacy: nothing that depends on data.
+        """Return an update's metadata on its privacy. They do not depend on the data.
 
-        safe_updates: how many of the updates have noise that is safe in floating point.
+        Args:
+            updates: The number of updates so far, by noise multiplier.
+            safe_updates: The number of updates whose noise is safe in floating point.
+            exhausted: Whether the budget is spent.
         """
         return {
             "noise": self.noise,
@@ -118,12 +130,16 @@ def noised(
     terms: Terms,
     add_noise: AddNoise = add_floating_point_noise,
 ) -> list[Array]:
-    """Return the received weights plus the clipped and noised change that training made.
+    """Return the received weights plus the clipped and noised change of training.
 
-    received, trained: arrays of equal shapes and dtypes. Arrays of whole numbers stay as received.
-    add_noise: adds the noise to the clipped change of all arrays, one after the other.
-    Source: McMahan and others, "Learning Differentially Private Recurrent Language Models", 2018,
-    section 2 (flat clipping); the noise is added here, before anything leaves.
+    Source: McMahan et al., "Learning Differentially Private Recurrent Language Models", 2018,
+    section 2 (flat clipping). Here, the noise is added at the site.
+
+    Args:
+        received: The weights before training. Integer arrays are returned unchanged.
+        trained: The weights after training, with the same shapes and dtypes.
+        terms: The noise multiplier and the clip.
+        add_noise: Adds noise to the clipped change, which is one vector of all arrays.
     """
     moved = [np.issubdtype(array.dtype, np.floating) for array in received]
     changes = [
@@ -137,7 +153,7 @@ def noised(
     ends = np.cumsum([change.size for change in changes])[:-1]
     sent = []
     for before, moves, change in zip(received, moved, np.split(released, ends), strict=True):
-        # Rounding what was noised tells no more than it; what was received is known outside.
+        # Rounding the noised change reveals nothing more, and the server knows the received weights.
         update = before + change.reshape(before.shape)
         sent.append(update.astype(before.dtype) if moves else before.copy())
     return sent
