@@ -153,7 +153,7 @@ def noised(
     ends = np.cumsum([change.size for change in changes])[:-1]
     sent = []
     for before, moves, change in zip(received, moved, np.split(released, ends), strict=True):
-        # Rounding the noised change reveals nothing more, and the server knows the received weights.
+        # Rounding reveals nothing more than the noised change; the server knows what was received.
         update = before + change.reshape(before.shape)
         sent.append(update.astype(before.dtype) if moves else before.copy())
     return sent
