@@ -362,7 +362,7 @@ def test_who_has_no_secret_key_signs_nothing_and_invites_nobody(
 ) -> None:
     again = project.attempt("key")
     assert again.returncode == 1
-    assert again.stderr.startswith("error: signing.pub is there already, and sites take packages")
+    assert again.stderr.startswith("error: signing.pub already exists, and sites accept only ")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     # What is signed already stays so.
     assert "signed: " in project.fednkit("package")
@@ -374,8 +374,8 @@ def test_who_has_no_secret_key_signs_nothing_and_invites_nobody(
         assert not (project.folder / "fraud-detection.tar.gz.minisig").exists()
         refused = project.attempt("invite", "--site", "x", "--api-url", "http://127.0.0.1:9")
         assert refused.stderr == (
-            "error: fraud-detection.tar.gz is not signed, as signing.pub asks for; run: make "
-            "package, where the secret key is\n"
+            "error: fraud-detection.tar.gz is not signed, as signing.pub requires; run: make "
+            "package, on the machine with the secret key\n"
         )
     finally:
         settings.write_text(good)
@@ -390,7 +390,7 @@ def test_the_secret_key_does_not_go_into_the_project(project: Installed, tmp_pat
     try:
         refused = project.attempt("key", "--out", "secret.key")
         assert refused.returncode == 1
-        assert "expected a file outside of the project, which others get" in refused.stderr
+        assert "expected a file outside the project, which you share" in refused.stderr
         assert not public.exists()
         assert not (project.folder / "secret.key").exists()
     finally:

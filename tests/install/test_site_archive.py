@@ -201,6 +201,6 @@ def test_a_simulation_refuses_an_archive_whose_library_is_another(
     assert project.run_code(code, package) == f"{package}\n"
     spoil(package)
     assert project.run_code(code, package) == (
-        f"error: {package}: its fednsite is another one than that of the fednkit here; run: make "
+        f"error: {package}: its fednsite differs from that of the installed fednkit; run: make "
         "package\n"
     )

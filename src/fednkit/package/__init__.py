@@ -1,6 +1,6 @@
-"""The compute package: its archive, signature, bill of materials, licenses, and what it holds.
+"""The compute package: its archive, signature, bill of materials, licenses and contents.
 
-`archive` and what it imports run on the standard library of Python 3.10 alone.
+`archive` and its imports use only the standard library of Python 3.10.
 """
 
 __all__ = ["archive", "leaks", "library", "licenses", "sbom", "signing"]

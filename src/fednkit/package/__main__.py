@@ -1,6 +1,6 @@
-"""Build the archive on the standard library alone: python -m fednkit.package.
+"""Build the archive with only the standard library: python -m fednkit.package.
 
-`make reproduce` runs this straight from the wheel, with every Python of the machine.
+`make reproduce` runs this directly from the wheel, with every Python on the machine.
 """
 
 from ..project.config import current

@@ -1,8 +1,8 @@
-"""Build the compute package: a tar.gz whose bytes depend on its sources alone.
+"""Build the compute package: a tar.gz whose bytes depend only on its sources.
 
-It holds client/ and, beside the entry points, the library `fednsite` as source, so that all code
-that touches a site's data is in the archive. This runs on the standard library alone, because the
-template's hook builds the first archive before anything is installed.
+It contains client/ and the sources of the library `fednsite`, so that all code that touches a
+site's data is in the archive. This uses only the standard library, because the template's hook
+builds the first archive before anything is installed.
 """
 
 import fnmatch
@@ -49,7 +49,7 @@ DATA_SUFFIXES = {
     *(".arrow", ".csv", ".db", ".feather", ".h5", ".hdf5", ".joblib", ".keras", ".npy", ".npz"),
     *(".orc", ".parquet", ".pickle", ".pkl", ".pt", ".pth", ".sqlite", ".tsv", ".xls", ".xlsx"),
 }
-# What running, testing and editing leave there; an owner's .fednignore adds to it.
+# Left by running, testing and editing; an owner's .fednignore adds to these.
 ALWAYS_IGNORED = [
     *(".fednignore", ".scaleoutignore", "__pycache__", "*.pyc", ".*_cache", ".worker"),
     *(".venv", "venv", ".DS_Store"),
@@ -63,7 +63,7 @@ class Options:
 
     Attributes:
         max_size: Reject files larger than this, in MB.
-        key: The secret key to sign with, if it is not where `fednkit key` leaves it.
+        key: The secret key to sign with (default: the one from `fednkit key`).
     """
 
     max_size: float = MAX_FILE_MEGABYTES
@@ -71,7 +71,7 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Build the archive; sign it, where the project has a key."""
+    """Build the archive; sign it if the project has a key."""
     build(current().archive, options.max_size)
     if signature := signing.sign_archive(options.key):
         version = signing.comment_of(signature.read_text("utf-8")).get("version")
@@ -79,14 +79,14 @@ def run(options: Options) -> None:
 
 
 def build(archive: Path, max_size: float = MAX_FILE_MEGABYTES) -> str:
-    """Build an archive of the client/ beside it, print what is in it, and return its SHA-256.
+    """Build an archive of the client/ in the same folder, print a summary, and return its SHA-256.
 
     Args:
         archive: The file to write, in the project's root.
-        max_size: Of one file, in megabytes.
+        max_size: Maximum size of a file, in MB.
 
     Raises:
-        ProjectError: As `collect` does.
+        ProjectError: A file must not be shipped, or client/ has no fedn.yaml.
     """
     members = package_files(archive.parent / "client", max_size)
     content = archive_bytes(members)
@@ -98,7 +98,7 @@ def build(archive: Path, max_size: float = MAX_FILE_MEGABYTES) -> str:
 
 
 def check_fresh() -> None:
-    """Raise `ProjectError` unless the archive is there and holds what its sources hold now."""
+    """Raise `ProjectError` unless the archive exists and matches its current sources."""
     archive, client = current().archive, current().client
     if not archive.exists():
         raise ProjectError(f"{shown(archive)}: expected the package, found none; run: make package")
@@ -107,10 +107,10 @@ def check_fresh() -> None:
 
 
 def package_files(client: Path, max_size: float = MAX_FILE_MEGABYTES) -> dict[str, bytes]:
-    """Return all files of the archive by their path in it, sorted.
+    """Return the content of all files of the archive by their path in it, sorted.
 
-    Those of client/, those of the library, and scaleout.yaml, by which FEDn's successor finds the
-    same entry points as FEDn does by fedn.yaml.
+    These are the files in client/, the library, and scaleout.yaml, a copy of fedn.yaml for FEDn's
+    successor.
     """
     members = collect(client, max_size)
     members |= library_sources()
@@ -119,7 +119,7 @@ def package_files(client: Path, max_size: float = MAX_FILE_MEGABYTES) -> dict[st
 
 
 def library_sources() -> dict[str, bytes]:
-    """Return the sources of the library as it is installed here, by their path in the archive."""
+    """Return the sources of the installed library, by their path in the archive."""
     return dict(_sources(files(LIBRARY), LIBRARY))
 
 
@@ -133,36 +133,36 @@ def _sources(folder: "Traversable", path: str) -> Iterator[tuple[str, bytes]]:
 
 
 def collect(folder: Path, max_size: float = MAX_FILE_MEGABYTES) -> dict[str, bytes]:
-    """Return the files of client/ that ship, by their path in the archive, sorted.
+    """Return the files in client/ that are shipped, by their path in the archive, sorted.
 
     Args:
         folder: The compute package's sources.
-        max_size: Of one file, in megabytes.
+        max_size: Maximum size of a file, in MB.
 
     Raises:
-        ProjectError: There is no fedn.yaml, or files must not be shipped; each of them is named.
+        ProjectError: There is no fedn.yaml, or files must not be shipped; the message names them.
     """
     if not (folder / "fedn.yaml").is_file():
         raise ProjectError(f"{shown(folder)}: expected a fedn.yaml in it, found none")
-    members, refused = {}, []
+    members, rejected = {}, []
     for path in walk(folder, ignore_patterns(folder)):
         name = path.relative_to(folder).as_posix()
         if reason := why_not(path, max_size):
-            refused.append(f"{shown(path)} {reason}")
+            rejected.append(f"{shown(path)} {reason}")
         elif name.startswith(f"{LIBRARY}/"):
-            refused.append(f"{shown(path)} is in the place of the library, which is added here")
+            rejected.append(f"{shown(path)} is in the place of the library, which is added here")
         else:
             members[name] = path.read_bytes()
-    if refused:
+    if rejected:
         raise ProjectError(
-            f"refused to package: {'; '.join(refused)}. "
+            f"refused to package: {'; '.join(rejected)}. "
             f"Move it out of {shown(folder)}, or name it in {shown(folder / '.fednignore')}"
         )
     return dict(sorted(members.items()))
 
 
 def ignore_patterns(folder: Path) -> list[str]:
-    """Return what is left out: caches, and the patterns of .fednignore, read as FEDn reads them."""
+    """Return the patterns of files to leave out: caches, and .fednignore as FEDn reads it."""
     file = folder / ".fednignore"
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     own = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
@@ -170,7 +170,7 @@ def ignore_patterns(folder: Path) -> list[str]:
 
 
 def walk(folder: Path, patterns: list[str]) -> Iterator[Path]:
-    """Yield every file, and every symbolic link, that no pattern leaves out."""
+    """Yield every file and symbolic link that matches none of the patterns."""
 
     def ignored(path: Path) -> bool:
         names = path.name, str(path.relative_to(folder))
@@ -184,7 +184,7 @@ def walk(folder: Path, patterns: list[str]) -> Iterator[Path]:
 
 
 def why_not(path: Path, max_size: float) -> str | None:
-    """Return why a file must not be shipped, or None."""
+    """Return why a file must not be shipped; None if it may."""
     if path.is_symlink():
         return "is a symbolic link"
     if not path.is_file():
@@ -204,7 +204,7 @@ def why_not(path: Path, max_size: float) -> str | None:
 
 
 def archive_bytes(members: dict[str, bytes]) -> bytes:
-    """Return a tar.gz of the files: no times, owners or modes of this machine in it."""
+    """Return a tar.gz of the files, without this machine's times, owners and modes."""
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name, content in members.items():
@@ -218,8 +218,8 @@ def archive_bytes(members: dict[str, bytes]) -> bytes:
 def gzip_stored(content: bytes) -> bytes:
     """Wrap bytes as gzip without compressing them.
 
-    What a compressor puts out differs between zlib and its successors, so the same sources
-    would give another checksum on another machine. Source code is small enough to store.
+    Compressed bytes differ between zlib and its successors, so the same sources would have
+    different checksums on different machines. Source code is small enough to store.
     Source: RFC 1952 (the frame, without name and time) and RFC 1951, 3.2.4 (stored blocks).
     """
     blocks = [content[start : start + 0xFFFF] for start in range(0, len(content) or 1, 0xFFFF)]

@@ -1,8 +1,8 @@
-"""Find keys, tokens and passwords in files that are about to leave.
+"""Find keys, tokens and passwords in files before they are shipped.
 
-The forms are those that the services document, as far as a prefix or a frame tells them from other
-text. Secrets without such a form are found by their name and their randomness. This catches
-accidents and proves nothing: anyone who wants to hide a secret can.
+The forms are documented by the services and recognised by a prefix or a frame. Secrets without such
+a form are recognised by their name and their randomness. This catches accidents, but it cannot find
+a secret that somebody wants to hide.
 """
 
 import math
@@ -11,14 +11,14 @@ from collections import Counter
 
 __all__ = ["find", "looks_random"]
 
-# What is found, in words, by its form. A form begins with a fixed text where that can be had,
-# because a search for that is fast.
+# Descriptions and forms of secrets. A form begins with a fixed text if possible, because this is
+# fast to search for.
 FORMS = {
     "a private key": (
         rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"  # RFC 7468, OpenSSH, OpenPGP
         rb"|PuTTY-User-Key-File-\d"
         rb"|AGE-SECRET-KEY-1[0-9A-Z]{58}"
-        # minisign's, as signing.py writes it: 158 bytes that begin with "Ed", 0, 0, "B2".
+        # minisign, as written by signing.py: 158 bytes that begin with "Ed", 0, 0, "B2".
         rb"|RWQAAEIy[0-9A-Za-z+/]{200}"
     ),
     "an AWS access key": rb"\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b",
@@ -38,9 +38,9 @@ FORMS = {
         rb"|\bSG\.[\w-]{22}\.[\w-]{43}"  # SendGrid
         rb"|\bdop_v1_[0-9a-f]{64}|\bdckr_pat_[\w-]{20,}"
     ),
-    # RFC 7519, as FEDn's: header and claims are JSON, which begins with {".
+    # RFC 7519, used by FEDn: header and claims are JSON, which begins with {".
     "a JSON web token": rb"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",
-    # RFC 3986, section 3.2.1. Neither $NAME and <name>, which stand for one, nor what manuals say.
+    # RFC 3986, section 3.2.1. Placeholders such as $NAME and <name>, and examples, do not match.
     "a password in an address": (
         rb"\b[a-z][a-z0-9+.-]{2,20}://[^\s/:@'\"<>$%{\[]+:"
         rb"(?!(?i:pass|pwd|pw|secret|tiger|token|key|xxx|\*|\.\.|p%40ss))[^\s/:@'\"<>$%{\[]{4,}@"
@@ -53,24 +53,24 @@ ASSIGNMENT = re.compile(
     rb"[\w-]{0,20}['\"]?\s{0,4}(?::=|=>|[:=])\s{0,4}"
     rb"(?:'([^'\n]{12,200})'|\"([^\"\n]{12,200})\"|([0-9A-Za-z+/=_~-]{16,200})\s*(?:#.*)?(?:\n|\r|$))"
 )
-# A literal for what is called a password is one, however it looks; unless it only stands for one.
-# Of 18,123 sources, documents and JSON files of installed packages, seven have such a literal: all
-# are made-up passwords in examples, and a code in a list of error codes.
+# A literal assigned to a password is one, however it looks, unless it is a placeholder. Of 18,123
+# sources, documents and JSON files of installed packages, seven have such a literal: all are
+# made-up passwords in examples, and a code in a list of error codes.
 PASSWORD = re.compile(
     rb"(?i)(?:^|[\s,({;.'\"_])(?:pass(?:word|wd|phrase)|pwd)['\"]?\s{0,4}(?::=|=>|[:=])\s{0,4}"
     rb"(?:'([^'\"\n]{4,60})'|\"([^'\"\n]{4,60})\")"
 )
-STANDS_FOR_ONE = re.compile(
+PLACEHOLDER = re.compile(
     rb"[\s<>${}()%\[\]\\/]|^[A-Z][A-Z0-9_]*$|(?i:pass|pwd|secret|token|example|change|default|optional"
     rb"|string|your|xxx|\*\*|none|null|test|user)"
 )
-# Bits a character. Words and names of variables have less, or no digits; random text of 16
-# characters has 3.5 and more, and random hexadecimal digits nearly 4.
+# Words and names of variables have less entropy, or no digits. Random text of 16 characters has
+# at least 3.5 bits a character, and random hexadecimal digits nearly 4.
 MIN_BITS_A_CHARACTER = 3.2
 
 
 def find(content: bytes) -> str | None:
-    """Return what a file's content seems to give away, in words, or None."""
+    """Return a description of the first secret in a file's content; None if there is none."""
     for what, pattern in PATTERNS.items():
         if pattern.search(content):
             return what
@@ -78,15 +78,15 @@ def find(content: bytes) -> str | None:
         if looks_random(next(group for group in match.groups() if group)):
             return "a password or a token"
     for match in PASSWORD.finditer(content):
-        if not STANDS_FOR_ONE.search(match[1] or match[2]):
+        if not PLACEHOLDER.search(match[1] or match[2]):
             return "a password"
     return None
 
 
 def looks_random(value: bytes) -> bool:
-    """Tell whether a value looks drawn rather than written: letters and digits without order."""
+    """Return whether a value looks random: letters and digits with high entropy."""
     if re.search(rb"[\s<>${}()]", value) or len(re.findall(rb"\d", value)) < 2:
-        # Prose, a name that stands for the value, an expression.
+        # Prose, a placeholder or an expression.
         return False
     if not re.search(rb"[A-Za-z]", value):
         return False

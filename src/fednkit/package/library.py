@@ -1,4 +1,4 @@
-"""The model library of the project, as the package ships it."""
+"""Import the project's model library as it is shipped in the package."""
 
 import importlib
 import os
@@ -26,14 +26,14 @@ __all__ = ["ModelLibrary", "check_library", "load_library", "model_library"]
 
 @dataclass(frozen=True)
 class ModelLibrary:
-    """What the package consists of, imported from the files that ship.
+    """The parts of the package, imported from the shipped files.
 
     Attributes:
         folder: The unpacked package.
         data: The module `model.data`.
-        evaluate: The function of `model.metrics`: labels and probabilities in, metrics out.
-        settings: The class of `model.settings`.
-        train: The function of `train.py`.
+        evaluate: The function of `model.metrics` that returns metrics for labels and probabilities.
+        settings: The class `Settings` of `model.settings`.
+        train: The function `train` of `train.py`.
     """
 
     folder: Path
@@ -49,11 +49,14 @@ class ModelLibrary:
 
 @contextmanager
 def model_library() -> Iterator[ModelLibrary]:
-    """Unpack what the archive holds now, and import the model library from there.
+    """Write the shipped files to a temporary folder, and import the model library from there.
+
+    Yields:
+        The model library.
 
     Raises:
-        PackageError: The contract or the settings of the package are wrong.
-        ProjectError: The package holds what must not be shipped, or its code raises something.
+        PackageError: The schema or the settings of the package are invalid.
+        ProjectError: A file must not be shipped, or the owner's code raised an exception.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -66,7 +69,7 @@ def model_library() -> Iterator[ModelLibrary]:
                 yield load_library(folder)
         finally:
             sys.path.remove(name)
-            # The next one unpacks anew, and what is imported then must come from there.
+            # A later call must import from its own folder.
             for imported, module in list(sys.modules.items()):
                 if (getattr(module, "__file__", None) or "").startswith(name):
                     del sys.modules[imported]
@@ -74,7 +77,7 @@ def model_library() -> Iterator[ModelLibrary]:
 
 @contextmanager
 def _owner_errors(folder: Path) -> Iterator[None]:
-    """Turn what the owner's code raises into one line that names its file, not its copy here."""
+    """Turn exceptions of the owner's code into one line that names the file in client/."""
     try:
         yield
     except (PackageError, OSError):
@@ -97,7 +100,7 @@ def load_library(folder: Path) -> ModelLibrary:
     """Import the model library of an unpacked package, which stays on the import path.
 
     Raises:
-        ProjectError: The package has another `fednsite` than the one that is imported here.
+        ProjectError: The `fednsite` of the package differs from the installed one.
     """
     sys.path.insert(0, str(folder))
     check_library(folder)
@@ -111,11 +114,11 @@ def load_library(folder: Path) -> ModelLibrary:
 
 
 def check_library(folder: Path) -> None:
-    """Raise `ProjectError` unless the `fednsite` of a package is the one that runs here.
+    """Raise `ProjectError` unless the `fednsite` of a package equals the installed one.
 
-    A process that has imported `fednkit` has its `fednsite` too, whatever the import path says.
+    A process that has imported `fednkit` keeps using its `fednsite`, despite the import path.
     """
-    # Not the byte code, which others who load the package may be writing at this moment.
+    # Without bytecode, which another process may be writing at the same time.
     shipped = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in (folder / "fednsite").rglob("*")
@@ -123,6 +126,5 @@ def check_library(folder: Path) -> None:
     }
     if shipped != library_sources():
         raise ProjectError(
-            f"{folder}: its fednsite is another one than that of the fednkit here; "
-            "run: make package"
+            f"{folder}: its fednsite differs from that of the installed fednkit; run: make package"
         )

@@ -1,7 +1,7 @@
-"""List the licenses of everything that the sites install: fednkit licenses.
+"""List the licenses of all packages that the sites install: fednkit licenses.
 
-This is what each package states of itself, as installed here; nobody has read the texts for you.
-Packages for another platform than this one are not known.
+They come from the metadata of the installed packages; the license texts are not checked. The
+licenses of packages for other platforms are unknown.
 """
 
 import re
@@ -17,7 +17,7 @@ from ..project.requirements import read_requirements
 
 __all__ = ["Locked", "license_of", "locked", "run", "spdx"]
 
-# How packages spell what SPDX (https://spdx.org/licenses) has one name for.
+# SPDX names (https://spdx.org/licenses), and the packages' spellings of them.
 SPELLINGS = {
     "Apache-2.0": r"apache.{0,20}2(\.0)?|apache software license",
     "BSD-3-Clause": r"(new bsd|3-clause bsd|bsd 3-clause)( license)?",
@@ -27,34 +27,41 @@ SPELLINGS = {
     "MPL-2.0": r"mozilla public license 2\.0( \(mpl 2\.0\))?",
     "PSF-2.0": r"python software foundation license",
 }
-# A longer text is the license itself, of which the first words say little.
+# A longer text is the license itself and not its name.
 MAX_NAME_CHARACTERS = 60
 
 
 class Locked(NamedTuple):
-    """One package of the lock file."""
+    """A package in the lock file.
+
+    Attributes:
+        name: The package's name.
+        version: Its version.
+        marker: The platforms that need it, as an environment marker; all if empty.
+        hashes: The SHA-256 of each of its files, in hex.
+    """
 
     name: str
     version: str
-    marker: str  # the platforms that it is for; all, if empty
-    hashes: tuple[str, ...]  # SHA-256 of each file that it can be installed from
+    marker: str
+    hashes: tuple[str, ...]
 
 
 def run() -> None:
-    """Print a table, and the packages of which no license is known."""
+    """Print a table, and the names of packages with an unknown license."""
     rows = [(one.name, one.version, license_of(one.name, one.version)) for one in locked()]
     widths = [max(len(str(row[column])) for row in rows) for column in (0, 1)]
     for name, version, found in rows:
         print(f"{name:<{widths[0]}}  {version:<{widths[1]}}  {found or 'unknown'}")
     if unknown := [name for name, _, found in rows if found is None]:
-        print(f"unknown: {', '.join(unknown)}; not installed here, or they do not say")
+        print(f"unknown: {', '.join(unknown)}; not installed here, or no license in the metadata")
 
 
 def locked(file: Path | None = None) -> list[Locked]:
     """Return the packages of a lock file with hashes, sorted. Raises `ProjectError`.
 
     Args:
-        file: The lock file; that of the project when not given.
+        file: The lock file. Default: the project's.
     """
     file = file or current().root / "requirements.lock"
     if not file.exists():
@@ -70,7 +77,7 @@ def locked(file: Path | None = None) -> list[Locked]:
 
 
 def license_of(name: str, version: str) -> str | None:
-    """Return a package's license as SPDX names it, or else in its own words; None if unknown."""
+    """Return a package's license: the SPDX name, or the package's own text; None if unknown."""
     try:
         stated = metadata.metadata(name)
     except metadata.PackageNotFoundError:
@@ -94,13 +101,13 @@ def license_of(name: str, version: str) -> str | None:
 
 
 def spdx(words: str) -> str | None:
-    """Return the SPDX expression for a license that a package names in its own way, or None."""
+    """Return the SPDX expression for a package's name of its license; None if it is unknown."""
     try:
         return str(canonicalize_license_expression(words))
     except InvalidLicenseExpression:
         pass
     for name, spelling in SPELLINGS.items():
-        # A license's whole text begins with its name, too.
+        # A full match, because the text of a license also begins with its name.
         if re.fullmatch(spelling, words, re.IGNORECASE):
             return name
     if "Licensed under the Apache License, Version 2.0" in words:

@@ -1,9 +1,9 @@
 """Write a software bill of materials of the package and the image: fednkit sbom.
 
-In CycloneDX 1.6 (ECMA-424, https://cyclonedx.org/docs/1.6/json): the archive with its files, the
-packages that requirements.lock installs, and the Python that the image starts from. The same
-sources and the same environment give the same bytes: the file holds no time, and its serial number
-is made from its content.
+The format is CycloneDX 1.6 (ECMA-424, https://cyclonedx.org/docs/1.6/json). The file lists the
+archive with its files, the packages in requirements.lock, and the image's Python base. The same
+sources and environment give the same bytes: the file contains no time, and its serial number is
+derived from its content.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Write the bill of materials, and print what it lists."""
+    """Write the bill of materials, and print a summary."""
     archive.check_fresh()
     libraries = licenses.locked()
     file = options.out or current().root / f"{current().slug}.cdx.json"
@@ -73,7 +73,7 @@ def bill(libraries: list[licenses.Locked]) -> str:
 
 
 def archive_component() -> Component:
-    """Return the compute package as a component that holds its files."""
+    """Return the compute package as a component with its files as components."""
     members = archive.package_files(current().client)
     return Component(
         type=ComponentType.APPLICATION,
@@ -94,7 +94,7 @@ def archive_component() -> Component:
 
 
 def base_component() -> Component:
-    """Return the image that the Dockerfile starts from. Raises `ProjectError`."""
+    """Return the Dockerfile's base image. Raises `ProjectError`."""
     dockerfile = current().root / "Dockerfile"
     found = re.findall(r"(?m)^FROM (\w[\w./:-]*?):([\w.-]+)", dockerfile.read_text("utf-8"))
     if not found:
@@ -109,7 +109,7 @@ def base_component() -> Component:
 def library_component(one: licenses.Locked) -> Component:
     """Return a package of the lock file as a component."""
     purl = PackageURL("pypi", name=one.name, version=one.version)
-    # Of these files, a machine installs the one that is built for it.
+    # A machine installs only one of these files.
     files = model.ExternalReference(
         type=model.ExternalReferenceType.DISTRIBUTION,
         url=model.XsUri(str(purl)),

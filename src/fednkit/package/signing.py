@@ -1,7 +1,7 @@
-"""Sign packages, so that sites run none but the initiator's: fednkit key.
+"""Sign packages, so that sites run only those of the initiator: fednkit key.
 
-Keys and signatures have minisign's format: `minisign -Vm FILE -p signing.pub` checks them, and
-`minisign -S` makes them. What a site checks is in the room `joining`.
+Keys and signatures have minisign's format: `minisign -Vm FILE -p signing.pub` verifies a signature,
+and `minisign -S` creates one. Sites verify it with `fednkit.joining`.
 """
 
 import base64
@@ -34,7 +34,7 @@ __all__ = [
     "write",
 ]
 
-# "Ed25519, not encrypted, checksum by BLAKE2b", and then what a password would be stretched by.
+# The algorithms Ed25519, no encryption, BLAKE2b checksum; then unused parameters for a password.
 PLAIN = b"Ed" + b"\0\0" + b"B2" + bytes(32 + 8 + 8)
 TIME = "%Y%m%dT%H%M%SZ"
 
@@ -44,45 +44,53 @@ class Options:
     """Options of `fednkit key`.
 
     Attributes:
-        out: The file for the secret key (default: a file of its own below ~/.config).
+        out: The file for the secret key (default: a new file below ~/.config).
     """
 
     out: Path | None = None
 
 
 def run(options: Options) -> None:
-    """Make a pair of keys, and say where they are."""
+    """Create a pair of keys, and print their paths."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     if public_file().exists():
         raise ProjectError(
-            f"{shown(public_file())} is there already, and sites take packages of no other key; "
-            "for a new one, remove it, and tell every site"
+            f"{shown(public_file())} already exists, and sites accept only packages signed with "
+            "its key; for a new key, remove this file and inform every site"
         )
     private, number = Ed25519PrivateKey.generate(), secrets.token_bytes(8)
     seed, point = private.private_bytes_raw(), private.public_key().public_bytes_raw()
     name = number[::-1].hex().upper()
     file = (options.out or secret_file(name)).absolute()
     if file.exists():
-        raise ProjectError(f"{file} is there already; name another file with --out")
+        raise ProjectError(f"{file} already exists; name another file with --out")
     if current().root in file.resolve().parents:
-        raise ProjectError(f"{file}: expected a file outside of the project, which others get")
+        raise ProjectError(f"{file}: expected a file outside the project, which you share")
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     raw = PLAIN + number + seed + point + bytes(32)
     write(file, f"untrusted comment: minisign secret key {name}\n{encoded(raw)}\n")
     public = f"untrusted comment: minisign public key {name}\n{encoded(b'Ed' + number + point)}\n"
     write(public_file(), public, mode=0o644)
     print(f"public key: {shown(public_file())}, {public.splitlines()[1]}")
-    print(f"secret key: {file}; keep a copy of it where nobody else gets at it")
-    print("from now on: make package signs, and sites run what is signed, and nothing older")
+    print(f"secret key: {file}; keep a copy in a place that only you can access")
+    print("from now on, make package signs, and sites run only signed packages and no older ones")
 
 
 def sign_archive(key: Path | None = None) -> Path | None:
-    """Sign the archive, if the project has a key, and return the signature's path.
+    """Sign the archive if the project has a key; return the signature's path.
 
-    key: the secret key's file, if it is not where `fednkit key` leaves it. A
-    signature that is good already stays, so that the same package keeps its version. Without the
-    secret key, no signature is left that is not of this archive, and none is made.
+    A valid signature is kept, so that the same package keeps its version. An invalid one is
+    deleted, even if the secret key is missing.
+
+    Args:
+        key: The file of the secret key. Default: the one from `fednkit key`.
+
+    Returns:
+        The path; None if the project has no key, or if the secret key is missing.
+
+    Raises:
+        ProjectError: `key` is given without a public key in the project, or a key is invalid.
     """
     file = signature_file()
     if not public_file().exists():
@@ -103,17 +111,23 @@ def sign_archive(key: Path | None = None) -> Path | None:
     number, point = number_and_point(public)
     secret = key or secret_file(minisign.name_of(number))
     if not secret.exists():
-        print(f"not signed: the secret key is not in {secret}; another file: --key FILE")
+        print(f"not signed: the secret key is not in {secret}; use another file: --key FILE")
         return None
     write(file, signature(content, secret, point, before.get("version", "")), mode=0o644)
     return file
 
 
 def signature(content: bytes, secret: Path, point: bytes, before: str = "") -> str:
-    """Return the text of a .minisig file for an archive's content.
+    """Return the text of a .minisig file for an archive.
 
-    secret: the secret key's file. point: the public key that it must belong to, 32 bytes.
-    before: the version that the new one must follow. Raises `ProjectError`.
+    Args:
+        content: The archive's bytes.
+        secret: The file of the secret key.
+        point: The public key that the secret key must match, 32 bytes.
+        before: The previous version; the new one is later.
+
+    Raises:
+        ProjectError: The secret key is invalid, needs a password, or does not match.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -122,7 +136,7 @@ def signature(content: bytes, secret: Path, point: bytes, before: str = "") -> s
         raise ProjectError(f"{secret}: expected a secret key of minisign, found something else")
     if not raw.startswith(PLAIN[:4]):
         raise ProjectError(
-            f"{secret}: it wants a password; sign by hand: minisign -S -s {secret} -m "
+            f"{secret}: it needs a password; sign by hand: minisign -S -s {secret} -m "
             f"{current().archive.name} -t '{comment(content, before)}'"
         )
     number, seed, own = raw[54:62], raw[62:94], raw[94:126]
@@ -140,9 +154,13 @@ def signature(content: bytes, secret: Path, point: bytes, before: str = "") -> s
 
 
 def comment(content: bytes, before: str) -> str:
-    """Return what is signed together with an archive: its project, version and SHA-256.
+    """Return the comment signed with an archive: the project, the version and the SHA-256.
 
-    The version is the time in UTC, and always later than the one before.
+    The version is the time in UTC, and always later than the previous one.
+
+    Args:
+        content: The archive's bytes.
+        before: The previous version; empty if there is none.
     """
     now = datetime.now(timezone.utc).strftime(TIME)
     if before >= now:
@@ -151,16 +169,16 @@ def comment(content: bytes, before: str) -> str:
 
 
 def comment_of(signature: str) -> dict[str, str]:
-    """Return what a signature's comment says, whether it is good or not; nothing if it cannot."""
+    """Return the entries of an unverified signature's comment; empty if it has no valid version."""
     line = (f"{signature}\n\n\n").split("\n")[2].removeprefix(minisign.TRUSTED)
     words = dict(word.split("=", 1) for word in line.split() if "=" in word)
     return words if minisign.VERSION.fullmatch(words.get("version", "")) else {}
 
 
 def signed() -> tuple[str, str] | None:
-    """Return the public key and the signature of the archive; None where nothing is signed.
+    """Return the public key and the archive's signature; None if the project has no key.
 
-    Raises `ProjectError` if the project has a key, and the archive no good signature.
+    Raises `ProjectError` if the project has a key but the archive no valid signature.
     """
     if not public_file().exists():
         return None
@@ -168,8 +186,8 @@ def signed() -> tuple[str, str] | None:
     number, point = number_and_point(public)
     if not file.exists():
         raise ProjectError(
-            f"{shown(current().archive)} is not signed, as {shown(public_file())} asks for; run: "
-            "make package, where the secret key is"
+            f"{shown(current().archive)} is not signed, as {shown(public_file())} requires; run: "
+            "make package, on the machine with the secret key"
         )
     text = file.read_text("utf-8")
     try:
@@ -186,7 +204,7 @@ def signed() -> tuple[str, str] | None:
 
 
 def number_and_point(public: str) -> tuple[bytes, bytes]:
-    """Return the parts of the project's public key. Raises `ProjectError`."""
+    """Return a public key's number and its curve point, 8 and 32 bytes. Raises `ProjectError`."""
     try:
         return minisign.public_key(public)
     except minisign.SignatureError as error:
@@ -194,17 +212,17 @@ def number_and_point(public: str) -> tuple[bytes, bytes]:
 
 
 def public_file() -> Path:
-    """Return where the public key lies, which goes into git."""
+    """Return the path of the public key, which belongs into git."""
     return current().root / "signing.pub"
 
 
 def signature_file() -> Path:
-    """Return where the archive's signature lies: where the minisign tool looks for it."""
+    """Return the path of the archive's signature, where the minisign tool expects it."""
     return current().archive.with_name(f"{current().archive.name}.minisig")
 
 
 def secret_file(name: str) -> Path:
-    """Return where the secret key of that number lies: outside of the project."""
+    """Return the default path of a secret key, outside the project."""
     home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(home) / current().slug / f"{name}.key"
 
@@ -215,8 +233,8 @@ def encoded(content: bytes) -> str:
 
 
 def write(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write a file with a mode, at no time with another; whole or not there."""
-    # mkstemp makes it with mode 0600.
+    """Write a file atomically; it never has a more permissive mode than `mode`."""
+    # mkstemp creates the file with mode 0600.
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

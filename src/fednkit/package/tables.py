@@ -1,7 +1,7 @@
-"""Find tables and other data by their content, in files that are about to leave.
+"""Find tables and other data by their content, in files before they are shipped.
 
-A name says little: rows lie in .txt, .md and .json files too. This catches accidents and proves
-nothing, as leaks.py does.
+Suffixes are not enough, because .txt, .md and .json files may contain rows. Like leaks.py, this
+catches accidents only.
 """
 
 import json
@@ -11,14 +11,14 @@ from itertools import groupby
 
 __all__ = ["find"]
 
-# Fewer rows than these are an example, as in a docstring or a README.
+# Fewer rows are an example, as in a docstring or a README.
 MIN_ROWS = 20
-# Code has tables of constants.
+# Code may contain tables of constants.
 MIN_ROWS_IN_CODE = 200
-# Of the cells: words in columns are a list, and no table of people.
-MIN_NUMBERS = 0.3
-# Columns that blanks divide are everywhere; of these, nearly all cells must be numbers.
-MIN_NUMBERS_BETWEEN_BLANKS = 0.8
+# Minimum share of cells that are numbers; columns of words are a list and not a site's data.
+MIN_NUMBERS_SHARE = 0.3
+# Columns separated by spaces are common in text, so nearly all of their cells must be numbers.
+MIN_NUMBERS_SHARE_BETWEEN_SPACES = 0.8
 MAGIC_NUMBERS = {
     b"PAR1": "a Parquet file",
     b"ARROW1": "an Arrow file",
@@ -35,7 +35,7 @@ NUMBER = re.compile(r"[\"']?[-+]?(?:\d+[.,]?\d*|\.\d+)(?:[eE][-+]?\d+)?%?[\"']?"
 
 
 def find(content: bytes, is_code: bool = False) -> str | None:
-    """Return what data a file seems to hold, in words, or None."""
+    """Return a description of the data in a file; None if there seems to be none."""
     for magic, what in MAGIC_NUMBERS.items():
         if content.startswith(magic):
             return what
@@ -52,11 +52,11 @@ def find(content: bytes, is_code: bool = False) -> str | None:
 
 
 def _longest_table(lines: list[str], delimiter: str | None) -> int:
-    """Return the number of lines in the longest run with equally many columns of numbers.
+    """Return the length of the longest run of lines with the same number of columns.
 
-    delimiter: None for blanks.
+    Enough of the cells must be numbers. The delimiter None means spaces.
     """
-    least = MIN_NUMBERS if delimiter else MIN_NUMBERS_BETWEEN_BLANKS
+    least = MIN_NUMBERS_SHARE if delimiter else MIN_NUMBERS_SHARE_BETWEEN_SPACES
     longest = 0
     for columns, run in groupby(lines, lambda line: len(line.split(delimiter))):
         rows = list(run)
@@ -69,7 +69,7 @@ def _longest_table(lines: list[str], delimiter: str | None) -> int:
 
 
 def _json_records(text: str, lines: list[str]) -> int:
-    """Return the number of records in JSON, or in JSON lines."""
+    """Return the number of records in JSON or JSON Lines; 0 for other text."""
     if not text.lstrip().startswith(("{", "[")):
         return 0
     try:
